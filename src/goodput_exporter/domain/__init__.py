@@ -1,0 +1,1 @@
+"""The definitions, pure: no clock, no I/O, no logging, no library."""

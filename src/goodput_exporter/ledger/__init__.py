@@ -1,0 +1,1 @@
+"""What was booked, append-only, and how it is read back."""

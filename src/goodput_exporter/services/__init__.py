@@ -1,0 +1,1 @@
+"""The programs that pull the data along."""

@@ -1,0 +1,1 @@
+"""One file per source: they read the world and decide nothing."""
