@@ -1,0 +1,62 @@
+"""What a fold decides, ready to be written down: segments, restatements, events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause
+
+OUTSIDE_THE_BOOK = "outside"
+"""What a restatement moves time to (or from) that is in no state of the run's book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """
+    Time that later evidence moves, in the settled view only.
+
+    Args:
+        at_ns: When it was decided.
+        span: The time that it is about.
+        from_state, to_state: A state's name, or ``"outside"``.
+        gpu_ns: How much of the span moves, in nanoseconds x devices.
+        cause: The cause that the moved time had.
+        reason: The rule of the definitions that asks for it.
+    """
+
+    at_ns: int
+    span: Span
+    from_state: str
+    to_state: str
+    gpu_ns: int
+    cause: Cause
+    reason: str
+
+
+class EventKind(StrEnum):
+    """What can happen to a run, other than time passing."""
+
+    OPENED = "opened"
+    ATTEMPT = "attempt"
+    INTERRUPTED = "interrupted"
+    RETURNED = "returned"
+    RESTORED = "restored"
+    RECOVERED = "recovered"
+    RESIZED = "resized"
+    ENDED = "ended"
+    REOPENED = "reopened"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One thing that happened to a run, with the evidence for it."""
+
+    at_ns: int
+    kind: EventKind
+    detail: dict[str, str | int | float | None] = field(default_factory=dict)
+
+
+Booking = Segment | Restatement | RunEvent
