@@ -1,0 +1,85 @@
+# Everything a person types. Each target sets up what it needs in .venv; nothing
+# beyond Python 3.11 or newer, make and git has to be there before.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+
+# Where the sources to check are; folders that do not exist yet are left out.
+CHECKED := $(wildcard src sdk tests docs/generators examples)
+TYPED := $(wildcard src sdk/goodput_sdk tests docs/generators examples)
+
+# What `make test` leaves out; .ci/run passes "not soak".
+MARKS ?= not real and not soak
+# More arguments for pytest, e.g. make test ARGS="tests/unit -k spans"
+ARGS ?=
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: $(RUN_READY)  ## Watch a real training job being accounted for (RUN_FOR=60, PORT=9909)
+	@$(if $(PORT),GOODPUT_EXPORTER_HTTP_PORT=$(PORT)) $(if $(RUN_FOR),RUN_FOR=$(RUN_FOR)) \
+	  exec $(BIN)/python examples/demo.py
+
+.PHONY: test
+test: $(DEV_READY)  ## Run the fast suites
+	@$(BIN)/python -m pytest -m "$(MARKS)" $(ARGS)
+
+.PHONY: lint
+lint: $(DEV_READY)  ## Check style, types, import contracts and generated files
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generators --check
+
+.PHONY: format
+format: $(DEV_READY)  ## Let ruff format and fix what it can
+	$(BIN)/ruff format $(CHECKED)
+	$(BIN)/ruff check --fix $(CHECKED)
+
+.PHONY: docs
+docs: $(DEV_READY)  ## Write the generated reference pages again
+	$(BIN)/python -m docs.generators
+
+.PHONY: bench
+bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
+	@found=0; for bench in tests/benchmarks/bench_*.py; do \
+	  [ -e "$$bench" ] || continue; found=1; \
+	  echo "== $$bench"; PYTHONPATH=. $(BIN)/python "$$bench"; \
+	done; [ $$found = 1 ] || echo "no benchmarks in tests/benchmarks yet"
+
+.PHONY: mutants
+mutants: $(DEV_READY)  ## Break the domain's rules one by one and see whether a test fails
+	$(BIN)/mutmut run; $(BIN)/mutmut results
+
+.PHONY: lock
+lock:  ## Resolve the newest allowed versions into requirements/*.txt
+	@.ci/lock
+
+.PHONY: clean
+clean:  ## Remove the virtual environment, caches and artefacts
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache artifacts build dist
+
+$(BIN)/python:
+	@.ci/venv $(VENV)
+
+$(RUN_READY): requirements/run.txt pyproject.toml $(wildcard sdk/pyproject.toml) | $(BIN)/python
+	@echo "installing into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  -e . $(if $(wildcard sdk/pyproject.toml),-e sdk)
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt $(RUN_READY) | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
