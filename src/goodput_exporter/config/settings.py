@@ -1,0 +1,274 @@
+"""Every setting of the exporter: its type, unit, default, bounds and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """
+    What a field means to the person who sets it; the reference page prints it.
+
+    Args:
+        meaning: One or two sentences, for ``--help`` and the reference page.
+        unit: The unit of a number; empty for text.
+        at_least, at_most: Inclusive bounds of a number.
+        choices: The only values of a text, where there are few.
+        default_text: The default in words, where it depends on the machine.
+    """
+
+    meaning: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+    default_text: str = ""
+
+
+def _seconds(meaning: str, *, at_least: float = 0) -> Setting:
+    return Setting(meaning, unit="seconds", at_least=at_least)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Where the page, ``/metrics`` and the API are served, and to whom."""
+
+    host: Annotated[
+        str,
+        Setting(
+            "Address to listen on. Anything but a loopback address lets others read."
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Setting(
+            "TCP port; 0 takes a free one.", unit="port", at_least=0, at_most=65535
+        ),
+    ] = 9909
+    tokens_file: Annotated[
+        Path | None,
+        Setting(
+            "File with one `name:token` per line; whoever sends POST needs one of the "
+            "tokens as a bearer token. Without it every POST is refused."
+        ),
+    ] = None
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Names that requests may use for this server in their Host header; others "
+            "are refused, so that a web page elsewhere cannot read this one."
+        ),
+    ] = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeats:
+    """Where training processes report."""
+
+    unix_path: Annotated[
+        Path,
+        Setting(
+            "Unix datagram socket; the kernel names its senders, so prefer it.",
+            default_text="`$XDG_RUNTIME_DIR/goodput/agent.sock`, "
+            "else `/tmp/goodput-<uid>/agent.sock`",
+        ),
+    ]
+    udp_host: Annotated[
+        str, Setting("Address for UDP heartbeats; their senders are unverified.")
+    ] = "127.0.0.1"
+    udp_port: Annotated[
+        int,
+        Setting("UDP port; 0 opens none.", unit="port", at_least=0, at_most=65535),
+    ] = 9099
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFile:
+    """Where what is booked is kept."""
+
+    path: Annotated[
+        Path,
+        Setting(
+            "SQLite file of the ledger; its folder is created.",
+            default_text="`$XDG_STATE_HOME/goodput-exporter/ledger.sqlite`, "
+            "else under `~/.local/state`",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What this machine is called in run keys and labels."""
+
+    node: Annotated[
+        str, Setting("Name of this machine.", default_text="the host's name")
+    ]
+    cluster: Annotated[str, Setting("First part of every run's key.")] = "local"
+    namespace: Annotated[str, Setting("Second part of every run's key.")] = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nvml:
+    """How GPUs are read."""
+
+    enabled: Annotated[
+        str,
+        Setting(
+            "`auto` reads GPUs where there is a driver, `yes` says so loudly where "
+            "there is none, `no` does not look.",
+            choices=("auto", "yes", "no"),
+        ),
+    ] = "auto"
+    deadline_seconds: Annotated[
+        float,
+        _seconds(
+            "A GPU whose driver has not answered by then is lost until it does.",
+            at_least=0.01,
+        ),
+    ] = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """When time is looked at, and when it is booked for good."""
+
+    tick_seconds: Annotated[
+        float, _seconds("How often everything is folded and published.", at_least=0.05)
+    ] = 1.0
+    silence_seconds: Annotated[
+        float,
+        _seconds(
+            "A rank not heard for this long is silent: it lowers coverage, never the "
+            "book; silence alone is never `down`.",
+            at_least=1,
+        ),
+    ] = 15.0
+    settle_seconds: Annotated[
+        float,
+        _seconds("How long an instant stays open to late evidence before it seals."),
+    ] = 60.0
+    settle_after_start_seconds: Annotated[
+        float,
+        _seconds("The same, just after the exporter itself started: senders catch up."),
+    ] = 300.0
+    grace_seconds: Annotated[
+        float,
+        _seconds(
+            "How long to wait, after a process has gone, for a last datagram that "
+            "says it ended normally."
+        ),
+    ] = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """When an open span counts as stalled: max(limit, factor x its usual longest)."""
+
+    factor: Annotated[
+        float,
+        Setting(
+            "The limit is never below this many times the rolling 99th percentile of "
+            "the phase.",
+            unit="times",
+            at_least=1,
+        ),
+    ] = 10.0
+    step_seconds: Annotated[
+        float, _seconds("Limit for one optimizer step.", at_least=1)
+    ] = 60.0
+    data_wait_seconds: Annotated[
+        float, _seconds("Limit for one wait for data.", at_least=1)
+    ] = 600.0
+    evaluating_seconds: Annotated[
+        float, _seconds("Limit for one evaluation.", at_least=1)
+    ] = 600.0
+    initializing_seconds: Annotated[
+        float, _seconds("Limit for start-up and compilation.", at_least=1)
+    ] = 1800.0
+    checkpointing_seconds: Annotated[
+        float, _seconds("Limit for one blocking save.", at_least=1)
+    ] = 1800.0
+    restoring_seconds: Annotated[
+        float, _seconds("Limit for loading a checkpoint.", at_least=1)
+    ] = 1800.0
+    finalize_seconds: Annotated[
+        float, _seconds("Limit for shutting down.", at_least=1)
+    ] = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run is measured against, and when it is over."""
+
+    end_after_seconds: Annotated[
+        float,
+        _seconds(
+            "A run whose last process ended this long ago has ended; `down` booked "
+            "since then is restated out of its book."
+        ),
+    ] = 900.0
+    reference_step_seconds: Annotated[
+        float | None,
+        _seconds(
+            "Pins the reference step time, above which a step is slow. Without it the "
+            "reference is learned from the run's own steps.",
+            at_least=1e-6,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is over stays in sight."""
+
+    finished_seconds: Annotated[
+        float,
+        _seconds(
+            "A finished run stays on `/metrics` and the page for this long; keep it "
+            "above three scrape intervals. The ledger keeps it for ever."
+        ),
+    ] = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the exporter says on stderr."""
+
+    level: Annotated[
+        str,
+        Setting(
+            "The least severe line that is written.",
+            choices=("debug", "info", "warning", "error"),
+        ),
+    ] = "info"
+    format: Annotated[
+        str,
+        Setting(
+            "`logfmt` for people and grep, `json` for a log store.",
+            choices=("logfmt", "json"),
+        ),
+    ] = "logfmt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    All settings, checked. Edges never see this; they take single values.
+
+    A setting is called ``section.field`` in files and messages,
+    ``--section-field`` as a flag, ``GOODPUT_EXPORTER_SECTION_FIELD`` as a variable.
+    """
+
+    heartbeats: Heartbeats
+    ledger: LedgerFile
+    identity: Identity
+    http: Http = field(default_factory=Http)
+    nvml: Nvml = field(default_factory=Nvml)
+    books: Books = field(default_factory=Books)
+    stall: Stall = field(default_factory=Stall)
+    run: Run = field(default_factory=Run)
+    retention: Retention = field(default_factory=Retention)
+    log: Log = field(default_factory=Log)
