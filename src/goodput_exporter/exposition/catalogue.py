@@ -1,0 +1,308 @@
+"""
+Every metric that this program exports, as data.
+
+The pages, the docs, the dashboards and the tests read it; a name that is
+not here is exported nowhere. No metric carries a label that Prometheus sets
+on the target (``job``, ``instance``, ``pod``, ``namespace``, ``node``,
+``container``): the two would collide and one would be renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from goodput_exporter.exposition.metric import Metric, counter, gauge, info
+
+RUN: Final = ("run", "run_namespace", "run_kind")
+GPU: Final = ("gpu_node", "gpu_uuid", "gpu_index")
+"""Known of a lost GPU too, so that ``up`` stays one series when it goes to 0."""
+GPU_SEEN: Final = (*GPU, "gpu_model")
+
+# Runs: where the time went. Counters hold sealed time only and never go back.
+RUN_GPU_SECONDS: Final = counter(
+    "goodput_run_gpu_seconds_total",
+    "Sealed GPU time of the run by state; the states sum to wall time times asked "
+    "devices.",
+    *(*RUN, "state", "layer"),
+    unit="seconds",
+    in_ns=True,
+)
+RUN_BADPUT: Final = counter(
+    "goodput_run_badput_gpu_seconds_total",
+    "Sealed GPU time in states other than productive and unobserved, by cause.",
+    *(*RUN, "cause"),
+    unit="seconds",
+    in_ns=True,
+)
+RUN_RESTATED: Final = counter(
+    "goodput_run_restated_gpu_seconds_total",
+    "GPU time that later evidence moved in the settled view; the sealed counters "
+    "stay as they were.",
+    *(*RUN, "from_state", "to_state"),
+    unit="seconds",
+    in_ns=True,
+)
+RUN_RATIO: Final = gauge(
+    "goodput_run_ratio",
+    "Ratios of the run per window, open tail included. infrastructure x framework x "
+    "pace = goodput; infrastructure x framework x model = overall. Absent where a "
+    "part is unknown.",
+    *(*RUN, "layer", "window"),
+    unit="ratio",
+)
+RUN_OPEN: Final = gauge(
+    "goodput_run_open_seconds",
+    "Length of the run's newest time that is not sealed yet: in gauges, not in "
+    "counters.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+
+# Runs: what they are and what they do now.
+RUN_INFO: Final = info(
+    "goodput_run_info",
+    "What the run's figures rest on. upper_bound: recomputed steps cannot be seen; "
+    "devices: gpus, or ranks where ranks have no GPU and count as one device each.",
+    *(*RUN, "source", "verified", "upper_bound", "outcome", "devices"),
+)
+RUN_STATE: Final = gauge(
+    "goodput_run_state",
+    "The state the run is in now: one series, of value 1, with the state as a label.",
+    *(*RUN, "state"),
+)
+RUN_STARTED: Final = gauge(
+    "goodput_run_started_timestamp_seconds",
+    "When the run's book was opened, in Unix time.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+RUN_ENDED: Final = gauge(
+    "goodput_run_ended_timestamp_seconds",
+    "When the run ended, in Unix time; absent while it is open.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+RUN_SEALED: Final = gauge(
+    "goodput_run_sealed_timestamp_seconds",
+    "Everything of the run before this time is in the counters, in Unix time.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+RUN_ASKED_DEVICES: Final = gauge(
+    "goodput_run_asked_devices", "Devices that the run's book counts.", *RUN
+)
+RUN_RANK_COVERAGE: Final = gauge(
+    "goodput_run_rank_coverage_ratio",
+    "Ranks heard of lately, as a share of the ranks expected.",
+    *RUN,
+    unit="ratio",
+)
+
+# Runs: progress.
+RUN_STEP: Final = gauge(
+    "goodput_run_step", "Last completed optimizer step; falls back on a restart.", *RUN
+)
+RUN_HIGH_WATER_STEP: Final = gauge(
+    "goodput_run_high_water_step",
+    "Highest optimizer step ever completed; steps up to it are redone work.",
+    *RUN,
+)
+RUN_SAVED_STEP: Final = gauge(
+    "goodput_run_saved_step", "Step of the last checkpoint whose save returned.", *RUN
+)
+RUN_DURABLE_STEP: Final = gauge(
+    "goodput_run_durable_step",
+    "Step of the last checkpoint that would survive the loss of every rank.",
+    *RUN,
+)
+RUN_EXPOSURE: Final = gauge(
+    "goodput_run_exposure_gpu_seconds",
+    "GPU time that a crash now would cost; absent without a durable checkpoint.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+RUN_REFERENCE_STEP: Final = gauge(
+    "goodput_run_reference_step_seconds",
+    "Step time above which time counts as slow; absent until enough steps are known.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
+RUN_STEPS: Final = counter(
+    "goodput_run_steps_total",
+    "Optimizer steps executed: for the first time, or redone after going back.",
+    *(*RUN, "execution"),
+)
+RUN_RESTARTS: Final = counter(
+    "goodput_run_restarts_total",
+    "Times the run came back, by what brought it back and why it had stopped.",
+    *(*RUN, "how", "cause"),
+)
+RUN_INTERRUPTIONS: Final = counter(
+    "goodput_run_interruptions_total",
+    "Times a rank of the run ended abnormally; one per outage, not per rank.",
+    *RUN,
+)
+
+# Runs: the model layer. Absent where FLOPs, tokens or peak are unknown.
+RUN_TOKENS: Final = counter(
+    "goodput_run_tokens_total", "Tokens of the run seen so far.", *RUN
+)
+RUN_MFU: Final = gauge(
+    "goodput_run_mfu_ratio",
+    "Model FLOPs utilization over all booked step time. Compare only equal "
+    "conventions and dtypes.",
+    *(*RUN, "convention", "peak_dtype", "gpu_model"),
+    unit="ratio",
+)
+RUN_PEAK_UNKNOWN: Final = gauge(
+    "goodput_run_peak_unknown",
+    "1 where no peak FLOP/s is known for the run's devices and dtype, so MFU is "
+    "absent.",
+    *RUN,
+)
+RUN_MODEL_FLOPS: Final = counter(
+    "goodput_run_model_flops_total",
+    "Model FLOPs of steps executed for the first time.",
+    *RUN,
+)
+
+# GPUs of this node. What a device does not support is absent.
+GPU_UP: Final = gauge(
+    "goodput_gpu_up", "1 if the GPU answered when it was last asked, else 0.", *GPU
+)
+GPU_ERROR: Final = gauge(
+    "goodput_gpu_error",
+    "1 for a GPU that did not answer, with the NVML code (empty: past its deadline).",
+    *(*GPU, "code", "reason"),
+)
+GPU_BUSY: Final = gauge(
+    "goodput_gpu_busy_ratio",
+    "Share of the sample period with a kernel resident; says nothing of progress.",
+    *GPU_SEEN,
+    unit="ratio",
+)
+GPU_MEMORY_USED: Final = gauge(
+    "goodput_gpu_memory_used_bytes", "GPU memory in use.", *GPU_SEEN, unit="bytes"
+)
+GPU_MEMORY_TOTAL: Final = gauge(
+    "goodput_gpu_memory_total_bytes", "GPU memory built in.", *GPU_SEEN, unit="bytes"
+)
+GPU_POWER: Final = gauge(
+    "goodput_gpu_power_watts", "Power drawn now.", *GPU_SEEN, unit="watts"
+)
+GPU_POWER_LIMIT: Final = gauge(
+    "goodput_gpu_power_limit_watts",
+    "Power at which the GPU throttles itself.",
+    *GPU_SEEN,
+    unit="watts",
+)
+GPU_ENERGY: Final = counter(
+    "goodput_gpu_energy_joules_total",
+    "Energy used since the driver was loaded.",
+    *GPU_SEEN,
+    unit="joules",
+)
+GPU_TEMPERATURE: Final = gauge(
+    "goodput_gpu_temperature_celsius",
+    "Temperature of the chip.",
+    *GPU_SEEN,
+    unit="celsius",
+)
+GPU_SM_CLOCK: Final = gauge(
+    "goodput_gpu_sm_clock_hertz",
+    "Clock of the streaming multiprocessors.",
+    *GPU_SEEN,
+    unit="hertz",
+)
+GPU_MEMORY_CLOCK: Final = gauge(
+    "goodput_gpu_memory_clock_hertz", "Clock of the memory.", *GPU_SEEN, unit="hertz"
+)
+NODE_GPUS: Final = gauge(
+    "goodput_node_gpus",
+    "GPUs of the node, answering or not; 0 on a node without a driver.",
+    "gpu_node",
+)
+GPU_SOURCE_UP: Final = gauge(
+    "goodput_gpu_source_up",
+    "1 if NVML answered when it was last asked; absent where there is no driver.",
+    "gpu_node",
+)
+
+# The exporter's own health.
+TICK_LAG: Final = gauge(
+    "goodput_tick_lag_seconds", "How late the last tick began.", unit="seconds"
+)
+TICK_DURATION: Final = gauge(
+    "goodput_tick_duration_seconds", "How long the last tick took.", unit="seconds"
+)
+TICKS: Final = counter("goodput_ticks_total", "Ticks since the exporter started.")
+DATAGRAMS_ACCEPTED: Final = counter(
+    "goodput_datagrams_accepted_total", "Heartbeats taken in.", "transport"
+)
+DATAGRAMS_REJECTED: Final = counter(
+    "goodput_datagrams_rejected_total",
+    "Heartbeats refused as a whole, and fields dropped from others, by reason.",
+    "reason",
+)
+DATAGRAMS_LOST: Final = counter(
+    "goodput_datagrams_lost_total",
+    "Heartbeats that never arrived, told by gaps in the senders' own counts.",
+)
+LEDGER_UP: Final = gauge("goodput_ledger_up", "1 if the last commit succeeded.")
+LEDGER_ENTRIES: Final = counter(
+    "goodput_ledger_entries_total", "Entries written to the ledger."
+)
+LEDGER_COMMITS: Final = counter(
+    "goodput_ledger_commits_total", "Commits that the ledger made durable."
+)
+LEDGER_FAILURES: Final = counter(
+    "goodput_ledger_failures_total", "Commits that failed; their entries are retried."
+)
+CLOCK_SKEW: Final = gauge(
+    "goodput_clock_skew_seconds",
+    "How far the wall clock was stepped away from the ledger's clock.",
+    unit="seconds",
+)
+BUILD_INFO: Final = info(
+    "goodput_build_info", "What is running.", "version", "python_version"
+)
+SERIES: Final = gauge(
+    "goodput_series", "Series on this page, those about the page itself left out."
+)
+SERIES_DROPPED: Final = counter(
+    "goodput_series_dropped_total",
+    "Series left out because another has the same labels.",
+    "family",
+)
+COLLECTOR_ERRORS: Final = counter(
+    "goodput_collector_errors_total",
+    "Times a family could not be rendered, or one of its values is not a number.",
+    "family",
+)
+
+# The process; names as every Prometheus client exports them.
+PROCESS_MEMORY: Final = gauge(
+    "process_resident_memory_bytes", "Resident memory size in bytes.", unit="bytes"
+)
+PROCESS_CPU: Final = counter(
+    "process_cpu_seconds_total",
+    "User and system CPU time spent, in seconds.",
+    unit="seconds",
+)
+PROCESS_START: Final = gauge(
+    "process_start_time_seconds",
+    "When the process started, in Unix time.",
+    unit="seconds",
+)
+PROCESS_FDS: Final = gauge("process_open_fds", "Open file descriptors.")
+
+CATALOGUE: Final[tuple[Metric, ...]] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Metric)
+)
+"""All of the above, in the order above."""

@@ -1,0 +1,155 @@
+"""What the page says of this node's GPUs, of the exporter and of its process."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from goodput_exporter import __version__
+from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
+from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition.family import (
+    NOTHING,
+    Family,
+    Group,
+    Labels,
+    Samples,
+    one,
+)
+from goodput_exporter.exposition.metric import Metric
+from goodput_exporter.exposition.process import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU of one node, as last observed."""
+
+    node: str
+    seen: GpuSample | GpuLost
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """
+    What can be said of a page once the rest of it is rendered.
+
+    Args:
+        series: How many series the rest of it has.
+        dropped, errors: Since the program started, per family.
+    """
+
+    series: int
+    dropped: Mapping[str, int]
+    errors: Mapping[str, int]
+
+
+def _gpu_error(gpu: Gpu) -> Samples:
+    if isinstance(gpu.seen, GpuSample):
+        return NOTHING
+    code = None if gpu.seen.code is None else str(gpu.seen.code)
+    return {(code, gpu.seen.reason): 1}
+
+
+def _measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
+    def samples(gpu: Gpu) -> Samples:
+        if isinstance(gpu.seen, GpuLost):
+            return NOTHING
+        value = read(gpu.seen)
+        return NOTHING if value is None else {(gpu.seen.name,): value}
+
+    return Family(metric, samples)
+
+
+def _health(
+    metric: Metric, read: Callable[[ExporterHealth], float | None]
+) -> Family[Snapshot]:
+    return Family(metric, lambda snapshot: one(read(snapshot.health)))
+
+
+def _by_name(counts: Mapping[str, int]) -> Samples:
+    return {(name,): count for name, count in counts.items()}
+
+
+def _gpu_source_up(snapshot: Snapshot) -> Samples:
+    up = snapshot.health.gpu_source_up
+    return NOTHING if up is None else {(snapshot.node,): int(up)}
+
+
+def _gpus_of(snapshot: Snapshot) -> list[Gpu]:
+    return [Gpu(snapshot.node, seen) for seen in snapshot.gpus]
+
+
+def _gpu_labels(gpu: Gpu) -> Labels:
+    return (gpu.node, gpu.seen.uuid, str(gpu.seen.index))
+
+
+def _no_labels(_: object) -> Labels:
+    return ()
+
+
+GPUS: Final = Group(
+    (
+        Family(names.GPU_UP, lambda gpu: one(int(isinstance(gpu.seen, GpuSample)))),
+        Family(names.GPU_ERROR, _gpu_error),
+        _measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
+        _measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
+        _measured(names.GPU_MEMORY_TOTAL, lambda gpu: gpu.memory_total_bytes),
+        _measured(names.GPU_POWER, lambda gpu: gpu.power_watts),
+        _measured(names.GPU_POWER_LIMIT, lambda gpu: gpu.power_limit_watts),
+        _measured(names.GPU_ENERGY, lambda gpu: gpu.energy_joules),
+        _measured(names.GPU_TEMPERATURE, lambda gpu: gpu.temperature_celsius),
+        _measured(names.GPU_SM_CLOCK, lambda gpu: gpu.sm_clock_hertz),
+        _measured(names.GPU_MEMORY_CLOCK, lambda gpu: gpu.memory_clock_hertz),
+    ),
+    _gpus_of,
+    _gpu_labels,
+)
+
+HEALTH: Final = Group(
+    (
+        Family(names.NODE_GPUS, lambda now: {(now.node,): len(now.gpus)}),
+        Family(names.GPU_SOURCE_UP, _gpu_source_up),
+        _health(names.TICK_LAG, lambda health: health.tick_lag_seconds),
+        _health(names.TICK_DURATION, lambda health: health.tick_seconds),
+        _health(names.TICKS, lambda health: health.ticks),
+        Family(
+            names.DATAGRAMS_ACCEPTED,
+            lambda now: _by_name(now.health.datagrams_accepted),
+        ),
+        Family(
+            names.DATAGRAMS_REJECTED,
+            lambda now: _by_name(now.health.datagrams_rejected),
+        ),
+        _health(names.DATAGRAMS_LOST, lambda health: health.datagrams_lost),
+        _health(names.LEDGER_UP, lambda health: int(health.ledger_up)),
+        _health(names.LEDGER_ENTRIES, lambda health: health.ledger_entries),
+        _health(names.LEDGER_COMMITS, lambda health: health.ledger_commits),
+        _health(names.LEDGER_FAILURES, lambda health: health.ledger_failures),
+        _health(names.CLOCK_SKEW, lambda health: health.clock_skew_seconds),
+        Family(
+            names.BUILD_INFO,
+            lambda _: {(__version__, platform.python_version()): 1},
+        ),
+    ),
+    lambda snapshot: (snapshot,),
+    _no_labels,
+)
+
+PROCESS_FAMILIES: Final[tuple[Family[Process], ...]] = (
+    Family(names.PROCESS_MEMORY, lambda this: one(this.resident_bytes())),
+    Family(names.PROCESS_CPU, lambda this: one(this.cpu_seconds())),
+    Family(names.PROCESS_START, lambda this: one(this.start_seconds())),
+    Family(names.PROCESS_FDS, lambda this: one(this.open_fds())),
+)
+
+PROCESS: Final = Group(PROCESS_FAMILIES, lambda _: (Process(),), _no_labels)
+
+PAGE: Final[tuple[Family[PageFacts], ...]] = (
+    Family(names.SERIES, lambda page: one(page.series)),
+    Family(names.SERIES_DROPPED, lambda page: _by_name(page.dropped)),
+    Family(names.COLLECTOR_ERRORS, lambda page: _by_name(page.errors)),
+)
+"""Rendered last, because they count what happened before them."""
