@@ -1,0 +1,68 @@
+"""Which laws a stored ledger breaks, read from its file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.errors import LedgerCorruptError
+from goodput_exporter.ledger.entries import Entry, decode
+from goodput_exporter.ledger.ledger import Finding
+from goodput_exporter.ledger.queries import query
+from goodput_exporter.ledger.tiling import first_break, reopenings
+
+PAGES_REPORTED: Final = 10
+"""A torn file has thousands of bad pages; ten are enough to know."""
+
+
+def whole(db: sqlite3.Connection) -> list[Finding]:
+    """Return damage to the file itself, and entries that are gone."""
+    pages = db.execute(f"PRAGMA integrity_check({PAGES_REPORTED})").fetchall()
+    findings = [Finding(None, None, text) for (text,) in pages if text != "ok"]
+    last, count = db.execute(query("numbers")).fetchone()
+    if last != count:
+        what = f"{last} entries were numbered and {count} are there; some were removed"
+        findings.append(Finding(None, None, what))
+    return findings
+
+
+def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
+    """Return one run's unreadable entries, and the first that breaks the tiling."""
+    names = (key.cluster, key.namespace, key.run)
+    row = db.execute(query("reach_of"), names).fetchone()
+    if row is None:
+        return []
+    run_id, longest_ns = row
+    findings: list[Finding] = []
+    reopened_ns = reopenings(_entries(db, key, run_id, []))
+    entries = _entries(db, key, run_id, findings)
+    broken = first_break(_measured(entries, longest_ns, findings), reopened_ns)
+    return [*findings, broken] if broken else findings
+
+
+def _entries(
+    db: sqlite3.Connection, key: RunKey, run_id: int, unreadable: list[Finding]
+) -> Iterator[Entry]:
+    for seq, booked_ns, *row in db.execute(query("by_time"), {"run_id": run_id}):
+        try:
+            yield decode(seq, booked_ns, key, row)
+        except LedgerCorruptError as exc:
+            unreadable.append(Finding(key, seq, str(exc)))
+
+
+def _measured(
+    entries: Iterator[Entry], longest_ns: int, findings: list[Finding]
+) -> Iterator[Entry]:
+    """Pass entries on; one that windows would miss is a finding."""
+    for entry in entries:
+        booking = entry.booking
+        if isinstance(booking, Segment) and booking.span.length_ns > longest_ns:
+            what = (
+                f"run {entry.key}: entry {entry.seq} lasts {booking.span.length_ns} "
+                f"ns and the run's longest is recorded as {longest_ns} ns"
+            )
+            findings.append(Finding(entry.key, entry.seq, what))
+        yield entry

@@ -1,0 +1,114 @@
+"""Connections to one SQLite file: a durable one to write, read-only ones to lend."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+BUSY_SECONDS: Final = 5.0
+"""Long enough for a backup's short lock, short enough that a tick is only late."""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """
+    Open the connection that appends.
+
+    ``synchronous=FULL`` makes a commit wait for the disk, so that what was
+    acknowledged survives a power cut; WAL lets readers go on meanwhile.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened, or is no database.
+    """
+    db = _connect(path, "rwc")
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block did, or nothing of it, whatever goes wrong in it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.rollback()
+
+
+class Readers:
+    """
+    Read-only connections, lent to one reader at a time.
+
+    A pool and not one per thread: web servers start and drop threads as they
+    like, and a dropped thread's connection would have no owner.
+
+    Args:
+        path: The ledger's file, which exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._open = True
+
+    @contextmanager
+    def lend(self) -> Iterator[sqlite3.Connection]:
+        """
+        Lend a connection for the length of the block, which sees one snapshot.
+
+        Raises:
+            sqlite3.Error: The file cannot be read, or the pool is closed.
+        """
+        db = self._take()
+        try:
+            db.execute("BEGIN")
+            yield db
+        finally:
+            self._give_back(db)
+
+    def close(self) -> None:
+        """Close what is idle now, and what is lent when it comes back."""
+        with self._lock:
+            self._open = False
+            idle, self._idle = self._idle, []
+        for db in idle:
+            db.close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if not self._open:
+                msg = "the ledger is closed"
+                raise sqlite3.ProgrammingError(msg)
+            if self._idle:
+                return self._idle.pop()
+        return _connect(self._path, "ro")
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        if db.in_transaction:
+            db.rollback()
+        with self._lock:
+            if self._open:
+                self._idle.append(db)
+                return
+        db.close()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # lent to one thread at a time, not bound to one
+    )

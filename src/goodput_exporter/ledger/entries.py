@@ -1,0 +1,199 @@
+"""One booking as a row of the ledger and back, the same for every database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.bookings import Booking, EventKind, Restatement, RunEvent
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, RunState
+from goodput_exporter.errors import AccountingError, LedgerCorruptError
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+Row = tuple[int | str | None, ...]
+"""kind, start_ns, end_ns, state, devices, cause, incident, first_step, last_step,
+kept_as, bridged, detail: the columns of an entry that its booking decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One immutable line of the ledger.
+
+    Args:
+        seq: Its number, from 1, over all runs; never reused.
+        booked_ns: When it was written, on the ledger's clock.
+        key: Whose line it is.
+        booking: What it says.
+    """
+
+    seq: int
+    booked_ns: int
+    key: RunKey
+    booking: Booking
+
+
+def encode(key: RunKey, booking: Booking) -> Row:
+    """
+    Lay a booking out in columns.
+
+    Raises:
+        AccountingError: It ends before it starts, holds a negative number of
+            devices, lies outside 64 bits, or carries a number that is none.
+    """
+    match booking:
+        case Segment():
+            return _segment_row(key, booking)
+        case Restatement():
+            return _restatement_row(key, booking)
+        case RunEvent():
+            return _event_row(key, booking)
+
+
+def decode(seq: int, booked_ns: int, key: RunKey, row: Sequence[Any]) -> Entry:
+    """
+    Read an entry back from its columns.
+
+    Raises:
+        LedgerCorruptError: The columns are not those of any booking.
+    """
+    try:
+        booking = _DECODERS[row[0]](row)
+    except (ValueError, KeyError, TypeError) as exc:
+        msg = (
+            f"run {key}: entry {seq} cannot be read ({exc!r}); it was changed outside "
+            "this program: restore the ledger from a backup"
+        )
+        raise LedgerCorruptError(msg) from exc
+    return Entry(seq, booked_ns, key, booking)
+
+
+def require_storable(key: RunKey) -> None:
+    """
+    Refuse a key that no database can hold as text.
+
+    Raises:
+        AccountingError: A part of it is not Unicode text (a lone surrogate).
+    """
+    try:
+        f"{key}".encode()
+    except UnicodeEncodeError as exc:
+        msg = (
+            f"run {str(key)!a} is not Unicode text ({exc.reason}); "
+            "the source that let it in must refuse it"
+        )
+        raise AccountingError(msg) from exc
+
+
+def _segment_row(key: RunKey, segment: Segment) -> Row:
+    span = segment.span
+    if segment.devices < 0 or not _in_order(span.start_ns, span.end_ns):
+        raise _impossible(key, segment)
+    kept_as = segment.kept_as
+    return (
+        "segment",
+        span.start_ns,
+        span.end_ns,
+        segment.state.value,
+        segment.devices,
+        segment.cause.value,
+        segment.incident,
+        segment.first_step,
+        segment.last_step,
+        None if kept_as is None else kept_as.value,
+        1 if segment.bridged else 0,
+        None,
+    )
+
+
+def _restatement_row(key: RunKey, moved: Restatement) -> Row:
+    span = moved.span
+    if not _in_order(span.start_ns, span.end_ns):
+        raise _impossible(key, moved)
+    detail = {
+        "at_ns": moved.at_ns,
+        "from_state": moved.from_state,
+        "to_state": moved.to_state,
+        "gpu_ns": moved.gpu_ns,
+        "reason": moved.reason,
+    }
+    return _row("restatement", span, moved.cause.value, _json(key, moved, detail))
+
+
+def _event_row(key: RunKey, event: RunEvent) -> Row:
+    if not _in_order(event.at_ns, event.at_ns):
+        raise _impossible(key, event)
+    span = Span(event.at_ns, event.at_ns)
+    detail = {"event": event.kind.value, "detail": event.detail}
+    return _row("event", span, None, _json(key, event, detail))
+
+
+def _row(kind: str, span: Span, cause: str | None, detail: str) -> Row:
+    none = (None,) * 5
+    head = (kind, span.start_ns, span.end_ns, None, None, cause)
+    return (*head, *none, detail)
+
+
+def _json(key: RunKey, booking: Booking, detail: object) -> str:
+    # The standard library's JSON, because its integers have no upper end.
+    try:
+        return json.dumps(detail, allow_nan=False, separators=(",", ":"))
+    except (ValueError, TypeError) as exc:
+        raise _impossible(key, booking) from exc
+
+
+def _in_order(start_ns: int, end_ns: int) -> bool:
+    return INT64_MIN <= start_ns <= end_ns <= INT64_MAX
+
+
+def _impossible(key: RunKey, booking: Booking) -> AccountingError:
+    return AccountingError(
+        f"run {key}: {booking} cannot be booked: times must be in order and within "
+        "64 bits, devices not negative, numbers finite; the fold that made it is wrong"
+    )
+
+
+def _segment(row: Sequence[Any]) -> Segment:
+    kept_as = row[9]
+    return Segment(
+        Span(row[1], row[2]),
+        RunState(row[3]),
+        row[4],
+        Cause(row[5]),
+        row[6],
+        row[7],
+        row[8],
+        None if kept_as is None else RunState(kept_as),
+        row[10] == 1,
+    )
+
+
+def _restatement(row: Sequence[Any]) -> Restatement:
+    detail = json.loads(row[11])
+    return Restatement(
+        at_ns=detail["at_ns"],
+        span=Span(row[1], row[2]),
+        from_state=detail["from_state"],
+        to_state=detail["to_state"],
+        gpu_ns=detail["gpu_ns"],
+        cause=Cause(row[5]),
+        reason=detail["reason"],
+    )
+
+
+def _event(row: Sequence[Any]) -> RunEvent:
+    detail = json.loads(row[11])
+    return RunEvent(row[1], EventKind(detail["event"]), detail["detail"])
+
+
+_DECODERS: Final = MappingProxyType[str, Callable[[Sequence[Any]], Booking]](
+    {"segment": _segment, "restatement": _restatement, "event": _event}
+)

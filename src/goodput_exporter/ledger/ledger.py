@@ -1,0 +1,147 @@
+"""What every ledger promises, whatever it is written on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.bookings import Booking
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.errors import AccountingError, LedgerCorruptError
+from goodput_exporter.ledger.entries import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """
+    What one tick writes, as a whole or not at all.
+
+    Args:
+        booked_ns: When it was decided, on the ledger's clock.
+        bookings: New entries, in the order in which they get their numbers.
+        states: What each run's fold needs to go on; replaces the earlier one.
+            Derived data: it is kept beside the entries, not among them.
+        closed: Those of *states* whose run is over; they are kept for
+            reopening and left out of ``resume``.
+        meta: Facts about the ledger itself; replaces earlier values by name.
+
+    Raises:
+        AccountingError: A run is closed without the state to reopen it from.
+    """
+
+    booked_ns: int
+    bookings: Sequence[tuple[RunKey, Booking]] = ()
+    states: Mapping[RunKey, bytes] = field(default_factory=dict)
+    closed: frozenset[RunKey] = frozenset()
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that every run that closes leaves its state."""
+        stateless = sorted(self.closed - self.states.keys())
+        if stateless:
+            msg = (
+                f"run {stateless[0]} closes in the batch of {self.booked_ns} ns "
+                "without a state; give the one to reopen it from"
+            )
+            raise AccountingError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """
+    What a restart goes on from.
+
+    Args:
+        states: Per run that is not closed, the last state that was appended.
+        meta: All of it.
+        damaged: One error per run whose state is not what was written; the
+            other runs are whole.
+    """
+
+    states: Mapping[RunKey, bytes]
+    meta: Mapping[str, str]
+    damaged: tuple[LedgerCorruptError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BookedRun:
+    """
+    One run that the ledger knows.
+
+    Args:
+        first_ns, last_ns: The span of its segments and events; None while it
+            has neither.
+        closed: It is over, until it is reopened.
+    """
+
+    key: RunKey
+    first_ns: int | None
+    last_ns: int | None
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One law that the ledger breaks.
+
+    Args:
+        key: The run; None where it concerns the ledger as a whole.
+        seq: The first entry that breaks the law; None where no entry is readable.
+        what: What is wrong, with the values.
+    """
+
+    key: RunKey | None
+    seq: int | None
+    what: str
+
+
+class Ledger(Protocol):
+    """
+    Append-only entries, and beside them what a restart needs.
+
+    One thread appends; any thread reads, and sees whole batches only.
+    Every method may raise ``LedgerError``, and ``LedgerCorruptError`` where
+    what is stored is not what was written.
+    """
+
+    def append(self, batch: Batch) -> int:
+        """
+        Write a batch durably, as a whole or not at all.
+
+        After an error nothing of the batch is there and the same batch may be
+        appended again, as often as it takes.
+
+        Returns:
+            The number of the ledger's last entry.
+
+        Raises:
+            AccountingError: A booking can never be stored; ours to mend.
+        """
+
+    def resume(self) -> Resume:
+        """Return what a restart goes on from."""
+
+    def state_of(self, key: RunKey) -> bytes | None:
+        """Return one run's last state, closed or not; None if it never had one."""
+
+    def runs(self) -> list[BookedRun]:
+        """Return every run, in the order of their keys."""
+
+    def bookings(self, key: RunKey) -> Iterator[Entry]:
+        """Yield one run's entries in the order of their numbers."""
+
+    def segments(self, key: RunKey, window: Span | None = None) -> Iterator[Segment]:
+        """Yield, in time order and uncut, the segments that reach into *window*."""
+
+    def account(self, key: RunKey, window: Span | None = None) -> Account:
+        """Return ``tally`` of the run's segments in *window*."""
+
+    def verify(self, key: RunKey | None = None) -> list[Finding]:
+        """Return the laws that are broken: by one run, or by any run and the whole."""
+
+    def close(self) -> None:
+        """Let go of everything; appended batches are durable already."""

@@ -1,0 +1,65 @@
+"""How a file becomes a ledger of this version: numbered steps, whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from goodput_exporter.errors import LedgerError, LedgerTooNewError
+
+APPLICATION_ID: Final = 0x67707574
+"""``gput`` in ASCII, in the file's header: the file is a goodput ledger."""
+
+
+def migrate(db: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
+    """
+    Bring a ledger to the version that *scripts* end at.
+
+    Args:
+        db: A connection without an open transaction.
+        path: Its file, for the messages.
+        scripts: All migrations, from the first; the count is the version.
+
+    Raises:
+        LedgerTooNewError: A later version of this program wrote it.
+        LedgerError: The file is another program's database.
+        sqlite3.Error: A step failed; the ledger is as it was before that step.
+    """
+    version = _number(db, "user_version")
+    _require_ours(db, path, version)
+    if version > len(scripts):
+        msg = (
+            f"{path}: the ledger has schema {version}, this program knows schemas up "
+            f"to {len(scripts)}; start the version that wrote it, or a later one"
+        )
+        raise LedgerTooNewError(msg)
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        _apply(db, number, script)
+
+
+def _require_ours(db: sqlite3.Connection, path: Path, version: int) -> None:
+    if _number(db, "application_id") == APPLICATION_ID:
+        return
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables or version:
+        msg = (
+            f"{path}: a database of another program ({tables} tables and indexes, "
+            "not a goodput ledger); give the ledger a path of its own"
+        )
+        raise LedgerError(msg)
+
+
+def _apply(db: sqlite3.Connection, number: int, script: str) -> None:
+    step = f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+    try:
+        db.executescript(step)
+    finally:
+        if db.in_transaction:
+            db.rollback()
+
+
+def _number(db: sqlite3.Connection, pragma: str) -> int:
+    number: int = db.execute(f"PRAGMA {pragma}").fetchone()[0]
+    return number

@@ -1,0 +1,1 @@
+INSERT INTO runs (cluster, namespace, run) VALUES (?, ?, ?)

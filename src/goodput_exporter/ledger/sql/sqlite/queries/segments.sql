@@ -1,0 +1,6 @@
+SELECT seq, booked_ns, kind, start_ns, end_ns, state, devices, cause,
+       incident, first_step, last_step, kept_as, bridged, detail
+FROM entries
+WHERE run_id = :run_id AND kind = 'segment'
+  AND start_ns >= :reach_ns AND start_ns < :end_ns AND end_ns > :start_ns
+ORDER BY start_ns, seq

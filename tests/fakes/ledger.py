@@ -1,0 +1,138 @@
+"""A ledger in memory, and bookings to put into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.bookings import RunEvent
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, RunState
+from goodput_exporter.errors import AccountingError, LedgerError
+from goodput_exporter.ledger.entries import Entry, encode, require_storable
+from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
+from goodput_exporter.ledger.tiling import first_break, reopenings
+
+LLAMA = RunKey("local", "default", "llama")
+
+
+def segment(
+    start_ns: int,
+    end_ns: int,
+    state: RunState = RunState.PRODUCTIVE,
+    *,
+    devices: int = 8,
+    cause: Cause = Cause.NONE,
+) -> Segment:
+    """Build a segment; what is not named is eight devices at work."""
+    return Segment(Span(start_ns, end_ns), state, devices, cause)
+
+
+def booked(*segments: Segment, key: RunKey = LLAMA, booked_ns: int = 0) -> Batch:
+    """Build the batch that books *segments* of one run."""
+    return Batch(booked_ns, [(key, each) for each in segments])
+
+
+class MemoryLedger:
+    """
+    A ``Ledger`` that forgets everything when it goes.
+
+    Set ``failure`` to make every append fail, as a full disk would; None
+    lets the next one through.
+    """
+
+    def __init__(self) -> None:
+        self.failure: LedgerError | None = None
+        self._entries: list[Entry] = []
+        self._states: dict[RunKey, bytes] = {}
+        self._closed: dict[RunKey, bool] = {}
+        self._meta: dict[str, str] = {}
+
+    def append(self, batch: Batch) -> int:
+        """Take a batch, as a whole or not at all."""
+        if self.failure is not None:
+            raise self.failure
+        _refuse_what_no_disk_holds(batch)
+        for key, booking in batch.bookings:
+            seq = len(self._entries) + 1
+            self._entries.append(Entry(seq, batch.booked_ns, key, booking))
+        self._states.update(batch.states)
+        self._closed.update({key: key in batch.closed for key in batch.states})
+        self._meta.update(batch.meta)
+        return len(self._entries)
+
+    def resume(self) -> Resume:
+        """Return what a restart goes on from."""
+        states = {k: v for k, v in self._states.items() if not self._closed[k]}
+        return Resume(states, dict(self._meta))
+
+    def state_of(self, key: RunKey) -> bytes | None:
+        """Return one run's last state."""
+        return self._states.get(key)
+
+    def runs(self) -> list[BookedRun]:
+        """Return every run."""
+        keys = {entry.key for entry in self._entries} | self._states.keys()
+        return [self._run(key) for key in sorted(keys)]
+
+    def bookings(self, key: RunKey) -> Iterator[Entry]:
+        """Yield one run's entries."""
+        return (entry for entry in list(self._entries) if entry.key == key)
+
+    def segments(self, key: RunKey, window: Span | None = None) -> Iterator[Segment]:
+        """Yield one run's segments in time order."""
+        for entry in self._by_time(key):
+            booking = entry.booking
+            if isinstance(booking, Segment) and (
+                window is None or booking.span.clip(window) is not None
+            ):
+                yield booking
+
+    def account(self, key: RunKey, window: Span | None = None) -> Account:
+        """Add up one run's segments."""
+        return tally(self.segments(key, window), window)
+
+    def verify(self, key: RunKey | None = None) -> list[Finding]:
+        """Return the first break of each run's tiling."""
+        keys = [run.key for run in self.runs()] if key is None else [key]
+        breaks = (first_break(by := self._by_time(k), reopenings(by)) for k in keys)
+        return [found for found in breaks if found is not None]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def _by_time(self, key: RunKey) -> list[Entry]:
+        return sorted(self.bookings(key), key=lambda e: (_span(e).start_ns, e.seq))
+
+    def _run(self, key: RunKey) -> BookedRun:
+        spans = [
+            _span(entry)
+            for entry in self.bookings(key)
+            if isinstance(entry.booking, Segment | RunEvent)
+        ]
+        return BookedRun(
+            key,
+            min((span.start_ns for span in spans), default=None),
+            max((span.end_ns for span in spans), default=None),
+            self._closed.get(key, False),
+        )
+
+
+def _refuse_what_no_disk_holds(batch: Batch) -> None:
+    for key, booking in batch.bookings:
+        encode(key, booking)
+        require_storable(key)
+    for text in (*batch.meta, *batch.meta.values()):
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            msg = f"meta {text!a} is not Unicode text"
+            raise AccountingError(msg) from exc
+
+
+def _span(entry: Entry) -> Span:
+    booking = entry.booking
+    if isinstance(booking, RunEvent):
+        return Span(booking.at_ns, booking.at_ns)
+    return booking.span
