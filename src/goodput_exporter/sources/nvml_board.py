@@ -1,0 +1,225 @@
+"""What the parent knows of every GPU, and whom it blames when the child fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.sources.nvml_wire import Answered, Began, Failed, Listed
+
+NS_PER_SECOND: Final = 1_000_000_000
+FIRST_DELAY_SECONDS: Final = 2.0
+LONGEST_DELAY_SECONDS: Final = 300.0
+"""A GPU that hangs or crashes again and again is asked every five minutes at last."""
+
+FORGIVEN_AFTER_SECONDS: Final = 60.0
+"""A GPU that has answered for so long begins again with the first delay."""
+
+REASONS: Final[Mapping[int, str]] = {15: "lost", 999: "unknown"}
+"""NVML's codes for GPU_IS_LOST and UNKNOWN; every other code is an ``error``."""
+
+
+@dataclass(slots=True)
+class Blame:
+    """
+    Why a GPU is left alone, and how often it had to be.
+
+    Args:
+        until_ns: When it is asked again, on CLOCK_MONOTONIC.
+        reason: ``"hanging"`` or ``"error"``, as in ``GpuLost``.
+    """
+
+    strikes: int
+    until_ns: int
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class _Gpu:
+    uuid: str | None = None
+    last: Answered | Failed | None = None
+    heard_ns: int = 0
+    began_ns: int | None = None
+    was_late: bool = False
+    blame: Blame | None = None
+
+
+@dataclass(slots=True)
+class Board:
+    """
+    The newest word of every GPU. All times are CLOCK_MONOTONIC nanoseconds.
+
+    Args:
+        deadline_ns: How long the calls on one GPU may take.
+        interval_ns: Time between two samples of one GPU.
+    """
+
+    deadline_ns: int
+    interval_ns: int
+    driver: str = ""
+    count: int | None = None
+    _gpus: dict[int, _Gpu] = field(default_factory=dict)
+    _home: dict[str, int] = field(default_factory=dict)
+
+    def listed(self, message: Listed, now_ns: int) -> None:
+        """Take over how many GPUs there are; each has one deadline to answer."""
+        self.driver = message.driver
+        self.count = message.count
+        for index in range(message.count):
+            self._gpus.setdefault(index, _Gpu()).heard_ns = now_ns
+
+    def began(self, message: Began) -> None:
+        """Note that calls on one GPU are under way."""
+        self._gpus.setdefault(message.index, _Gpu()).began_ns = message.mono_ns
+
+    def answered(self, message: Answered) -> None:
+        """Take over a sample; it remembers the UUID and works off the blame."""
+        gpu = self._heard(message)
+        gpu.uuid = message.uuid
+        self._home[message.uuid] = message.index
+        if gpu.blame is not None:
+            calm_ns = message.mono_ns - gpu.blame.until_ns
+            if calm_ns > FORGIVEN_AFTER_SECONDS * NS_PER_SECOND:
+                gpu.blame = None
+
+    def failed(self, message: Failed) -> None:
+        """Take over that one GPU returned an error."""
+        self._heard(message)
+
+    def _heard(self, message: Answered | Failed) -> _Gpu:
+        gpu = self._gpus.setdefault(message.index, _Gpu())
+        gpu.last, gpu.heard_ns, gpu.began_ns = message, message.mono_ns, None
+        gpu.was_late = False
+        return gpu
+
+    def hanging(self, now_ns: int) -> list[int]:
+        """Return the GPUs past their deadline, the one that began first first."""
+        late = [
+            (gpu.began_ns or gpu.heard_ns, index)
+            for index, gpu in self._listed()
+            if self._is_late(gpu, now_ns)
+        ]
+        return [index for _, index in sorted(late)]
+
+    def _is_late(self, gpu: _Gpu, now_ns: int) -> bool:
+        if gpu.blame is not None and now_ns < gpu.blame.until_ns + self.deadline_ns:
+            return False
+        if gpu.began_ns is not None and now_ns - gpu.began_ns > self.deadline_ns:
+            return True
+        return now_ns - gpu.heard_ns > self.interval_ns + self.deadline_ns
+
+    def in_flight(self) -> list[int]:
+        """Return the GPUs whose calls began and have not come back."""
+        return [index for index, gpu in self._listed() if gpu.began_ns is not None]
+
+    def blame(self, index: int, now_ns: int, reason: str, detail: str) -> None:
+        """Leave one GPU alone, twice as long as the last time."""
+        gpu = self._gpus.setdefault(index, _Gpu())
+        strikes = 1 if gpu.blame is None else gpu.blame.strikes + 1
+        seconds = min(FIRST_DELAY_SECONDS * 2 ** (strikes - 1), LONGEST_DELAY_SECONDS)
+        until_ns = now_ns + int(seconds * NS_PER_SECOND)
+        gpu.blame = Blame(strikes, until_ns, reason, detail)
+
+    def restart(self, now_ns: int) -> None:
+        """
+        Forget what was under way in a child that is no more.
+
+        A new child gives every GPU a new deadline, but one that was late
+        stays so until it has answered.
+        """
+        for gpu in self._gpus.values():
+            gpu.was_late = gpu.was_late or self._is_late(gpu, now_ns)
+            gpu.began_ns = None
+
+    def delays(self, now_ns: int) -> dict[int, float]:
+        """Return for how many seconds a new child shall leave which GPU alone."""
+        return {
+            index: (gpu.blame.until_ns - now_ns) / NS_PER_SECOND
+            for index, gpu in self._gpus.items()
+            if gpu.blame is not None and gpu.blame.until_ns > now_ns
+        }
+
+    def observations(
+        self, now_ns: int, offset_ns: int, silence: str | None = None
+    ) -> list[GpuSample | GpuLost]:
+        """
+        Return one observation per GPU that is or was there, by index.
+
+        A GPU that was only just listed is absent until it has answered or is late.
+
+        Args:
+            now_ns: CLOCK_MONOTONIC now.
+            offset_ns: Ledger clock minus CLOCK_MONOTONIC.
+            silence: Why nothing is heard of any GPU now, or None.
+        """
+        told = [
+            self._observe(index, gpu, now_ns, offset_ns, silence)
+            for index, gpu in self._listed()
+            if gpu.last is not None or silence or self._is_late(gpu, now_ns)
+        ]
+        present = {seen.uuid for seen in told}
+        return told + [
+            GpuLost(
+                index,
+                at_ns=now_ns + offset_ns,
+                uuid=uuid,
+                code=None,
+                reason="lost",
+                detail=f"the driver lists {self.count} GPUs now, and not this one",
+            )
+            for uuid, index in sorted(self._home.items(), key=lambda item: item[1])
+            if uuid not in present
+        ]
+
+    def _observe(
+        self, index: int, gpu: _Gpu, now_ns: int, offset_ns: int, silence: str | None
+    ) -> GpuSample | GpuLost:
+        at_ns = now_ns + offset_ns
+        uuid = self._uuid_of(index, gpu)
+        quiet_seconds = (now_ns - gpu.heard_ns) / NS_PER_SECOND
+        late = gpu.was_late or self._is_late(gpu, now_ns)
+        if gpu.blame is not None and gpu.heard_ns < gpu.blame.until_ns:
+            return GpuLost(index, at_ns, uuid, None, gpu.blame.reason, gpu.blame.detail)
+        if silence is not None and (late or gpu.last is None):
+            return GpuLost(index, at_ns, uuid, None, "error", silence)
+        if late or gpu.last is None:
+            detail = f"no answer for {quiet_seconds:.1f} s; is the driver wedged?"
+            return GpuLost(index, at_ns, uuid, None, "hanging", detail)
+        if isinstance(gpu.last, Failed):
+            code = gpu.last.code
+            reason = REASONS.get(code, "error")
+            heard_ns = gpu.last.mono_ns + offset_ns
+            return GpuLost(index, heard_ns, uuid, code, reason, gpu.last.detail)
+        return _sample(gpu.last, offset_ns)
+
+    def _uuid_of(self, index: int, gpu: _Gpu) -> str | None:
+        """Return the remembered UUID, unless that GPU has moved to another index."""
+        if gpu.uuid is None or self._home.get(gpu.uuid) == index:
+            return gpu.uuid
+        return None
+
+    def _listed(self) -> Iterator[tuple[int, _Gpu]]:
+        count = self.count or 0
+        return ((i, gpu) for i, gpu in sorted(self._gpus.items()) if i < count)
+
+
+def _sample(answer: Answered, offset_ns: int) -> GpuSample:
+    return GpuSample(
+        index=answer.index,
+        uuid=answer.uuid,
+        name=answer.name,
+        at_ns=answer.mono_ns + offset_ns,
+        busy_ratio=answer.busy_ratio,
+        memory_used_bytes=answer.memory_used_bytes,
+        memory_total_bytes=answer.memory_total_bytes,
+        power_watts=answer.power_watts,
+        power_limit_watts=answer.power_limit_watts,
+        energy_joules=answer.energy_joules,
+        temperature_celsius=answer.temperature_celsius,
+        sm_clock_hertz=answer.sm_clock_hertz,
+        memory_clock_hertz=answer.memory_clock_hertz,
+        unsupported=frozenset(answer.unsupported),
+    )
