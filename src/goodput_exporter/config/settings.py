@@ -51,8 +51,8 @@ class Http:
     tokens_file: Annotated[
         Path | None,
         Setting(
-            "File with one `name:token` per line; whoever sends POST needs one of the "
-            "tokens as a bearer token. Without it every POST is refused."
+            "File with one token per line; whoever sends POST needs one of them as a "
+            "bearer token. Without it every POST is refused."
         ),
     ] = None
     allowed_hosts: Annotated[

@@ -1,0 +1,1 @@
+"""A small character-level language model in numpy, its text and its checkpoints."""
