@@ -1,0 +1,79 @@
+"""The command line: what it prints, what it returns, and what it says on a typo."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodput_exporter import __version__, cli
+
+
+def test_config_shows_every_setting_and_its_origin(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line per setting, in TOML's own notation for keys, with where it is from."""
+    status = cli.start("config", {"http.port": "1234"}, None, {})
+
+    printed = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert "http.port = 1234  # flag --http-port" in printed
+    assert "log.format = logfmt  # default" in printed
+
+
+def test_a_misspelt_flag_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line instead of a page of usage, and exit status 2."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["config", "--htp-port=7"])
+
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said == (
+        "goodput-exporter: --htp-port: no such flag; did you mean --http-port?\n"
+    )
+
+
+def test_a_flag_is_never_completed() -> None:
+    """An abbreviation that works today would change its meaning with a new flag."""
+    with pytest.raises(SystemExit):
+        cli.main(["config", "--http-po", "7"])
+
+
+def test_a_wrong_value_is_the_operators_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit status 2, and a message with the flag, the value and the bounds."""
+    status = cli.main(["config", "--http-port", "x"])
+
+    assert status == 2
+    assert "flag --http-port: http.port must be a whole number" in (
+        capsys.readouterr().err
+    )
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The known ones are named."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["serve"])
+
+    assert left.value.code == 2
+    assert "standalone" in capsys.readouterr().err
+
+
+def test_it_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version on the command line is the package's."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+
+    assert left.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    """A percent sign in a meaning must not break the help page either."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--help"])
+
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "--books-settle-seconds SECONDS" in said
