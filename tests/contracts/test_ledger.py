@@ -13,7 +13,6 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.ledger import LLAMA, MemoryLedger, booked, segment
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.bookings import (
@@ -28,6 +27,7 @@ from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Ledger
 from goodput_exporter.ledger.store import open_ledger
+from tests.fakes.ledger import LLAMA, MemoryLedger, booked, segment
 
 OTHER = RunKey("local", "default", "mistral")
 DAY_NS = 86_400 * NS_PER_SECOND

@@ -15,22 +15,33 @@ BUSY_SECONDS: Final = 5.0
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """
-    Open the connection that appends.
-
-    ``synchronous=FULL`` makes a commit wait for the disk, so that what was
-    acknowledged survives a power cut; WAL lets readers go on meanwhile.
+    Open the connection that appends, and change nothing yet.
 
     Raises:
-        sqlite3.Error: The file cannot be opened, or is no database.
+        sqlite3.Error: The file cannot be opened.
     """
-    db = _connect(path, "rwc")
+    return _connect(path, "rwc")
+
+
+def write_ahead(db: sqlite3.Connection) -> None:
+    """
+    Make commits durable and let readers go on meanwhile.
+
+    ``synchronous=FULL`` makes a commit wait for the disk, so that what was
+    acknowledged survives a power cut. SQLite opens a file that may only be
+    read without a word, so one write is tried and taken back.
+
+    Raises:
+        sqlite3.Error: The file cannot be written.
+    """
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        db.execute(f"PRAGMA {pragma}").fetchall()
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("BEGIN IMMEDIATE")
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            db.execute(f"PRAGMA {pragma}").fetchall()
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
+        db.execute(f"PRAGMA user_version = {version:d}")
+    finally:
+        db.rollback()
 
 
 @contextmanager

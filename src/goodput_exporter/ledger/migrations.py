@@ -24,11 +24,9 @@ def migrate(db: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
 
     Raises:
         LedgerTooNewError: A later version of this program wrote it.
-        LedgerError: The file is another program's database.
         sqlite3.Error: A step failed; the ledger is as it was before that step.
     """
     version = _number(db, "user_version")
-    _require_ours(db, path, version)
     if version > len(scripts):
         msg = (
             f"{path}: the ledger has schema {version}, this program knows schemas up "
@@ -39,11 +37,18 @@ def migrate(db: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
         _apply(db, number, script)
 
 
-def _require_ours(db: sqlite3.Connection, path: Path, version: int) -> None:
+def require_ours(db: sqlite3.Connection, path: Path) -> None:
+    """
+    Check that a file is a ledger or empty, before anything is changed in it.
+
+    Raises:
+        LedgerError: The file is another program's database.
+        sqlite3.Error: It is no database.
+    """
     if _number(db, "application_id") == APPLICATION_ID:
         return
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables or version:
+    if tables:
         msg = (
             f"{path}: a database of another program ({tables} tables and indexes, "
             "not a goodput ledger); give the ledger a path of its own"

@@ -17,7 +17,12 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit, writing
-from goodput_exporter.ledger.connections import Readers, connect_writer, transaction
+from goodput_exporter.ledger.connections import (
+    Readers,
+    connect_writer,
+    transaction,
+    write_ahead,
+)
 from goodput_exporter.ledger.entries import (
     INT64_MAX,
     INT64_MIN,
@@ -29,7 +34,7 @@ from goodput_exporter.ledger.entries import (
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.lock import WriterLock
-from goodput_exporter.ledger.migrations import migrate
+from goodput_exporter.ledger.migrations import migrate, require_ours
 from goodput_exporter.ledger.queries import migrations, query
 
 ALWAYS: Final = Span(INT64_MIN, INT64_MAX)
@@ -50,6 +55,8 @@ def open_ledger(path: Path) -> SqliteLedger:
         with explained(path, "open the ledger"):
             db = connect_writer(path)
             opened.callback(db.close)
+            require_ours(db, path)
+            write_ahead(db)
             migrate(db, path, migrations())
         opened.pop_all()
     return SqliteLedger(path, lock, db)

@@ -1,0 +1,77 @@
+"""What was acknowledged is there after any death of the exporter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from goodput_exporter.ledger.connections import connect_writer, write_ahead
+from goodput_exporter.ledger.store import open_ledger
+from tests.fakes.ledger import LLAMA
+
+FULL = 2
+ROWS = 7
+APPENDER = """
+import sys
+from itertools import count
+from pathlib import Path
+
+from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.store import open_ledger
+from tests.fakes.ledger import LLAMA, segment
+
+ledger = open_ledger(Path(sys.argv[1]))
+rows = int(sys.argv[2])
+for tick in count():
+    start = tick * rows
+    bookings = [(LLAMA, segment(start + i, start + i + 1)) for i in range(rows)]
+    ledger.append(Batch(tick, bookings, {LLAMA: b"%d" % (tick + 1)}))
+    print(tick + 1, flush=True)
+"""
+
+
+def test_a_commit_waits_for_the_disk(path: Path) -> None:
+    """The write-ahead log is synced on every commit, or a power cut would cost rows."""
+    with closing(connect_writer(path)) as db:
+        write_ahead(db)
+
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (FULL,)
+
+
+@pytest.mark.parametrize("acknowledged", [1, 13, 150])
+def test_every_acknowledged_batch_survives_a_kill(
+    path: Path, acknowledged: int
+) -> None:
+    """After ``kill -9`` whole batches are there, no fewer than were acknowledged."""
+    last = kill_after(acknowledged, path)
+
+    with closing(open_ledger(path)) as ledger:
+        state = ledger.state_of(LLAMA)
+        entries = sum(1 for _ in ledger.bookings(LLAMA))
+        findings = ledger.verify()
+    batches, half = divmod(entries, ROWS)
+    assert half == 0
+    assert last <= batches <= last + 1
+    assert state == b"%d" % batches
+    assert findings == []
+
+
+def kill_after(acknowledged: int, path: Path) -> int:
+    """Kill an appending process, and return the last batch that it acknowledged."""
+    with subprocess.Popen(
+        [sys.executable, "-c", APPENDER, str(path), str(ROWS)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    ) as child:
+        assert child.stdout is not None
+        lines = list(islice(child.stdout, acknowledged))
+        child.kill()
+        return int([*lines, *child.stdout][-1])
