@@ -1,0 +1,129 @@
+"""Who sends: the kernel's word on the Unix path, an address on the UDP path."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.sources.limits import Bucket, Limits
+from goodput_exporter.sources.processes import Process
+
+CREDENTIALS: Final = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+
+
+class Sender:
+    """
+    One sender of datagrams, with its allowance.
+
+    Args:
+        transport: ``"unix"`` or ``"udp"``.
+        name: For logs, such as ``"unix pid 4711"``.
+        owner: What incarnations belong to; a sender can change its port and
+            not its owner.
+        pid: Set where the kernel vouches for it.
+        bucket: Its allowance.
+    """
+
+    __slots__ = ("bucket", "name", "owner", "pid", "process", "transport")
+
+    def __init__(
+        self, transport: str, name: str, owner: str, pid: int | None, bucket: Bucket
+    ) -> None:
+        self.transport = transport
+        self.name = name
+        self.owner = owner
+        self.pid = pid
+        self.bucket = bucket
+        self.process: Process | None = None
+
+
+def unix_sender(credentials: bytes, bucket: Bucket) -> Sender:
+    """
+    Name a sender by its SCM_CREDENTIALS.
+
+    Across pid namespaces the kernel says pid 0; such senders cannot be told
+    apart by pid, so those of one user share an allowance and are not verified.
+    """
+    pid, uid, _ = (
+        CREDENTIALS.unpack(credentials)
+        if len(credentials) == CREDENTIALS.size
+        else (0, -1, -1)
+    )
+    if pid > 0:
+        return Sender("unix", f"unix pid {pid}", owner_of(pid), pid, bucket)
+    name = f"unix uid {uid} of another pid namespace"
+    return Sender("unix", name, f"uid:{uid}", None, bucket)
+
+
+def owner_of(pid: int) -> str:
+    """Return the owner that stands for a verified process."""
+    return f"pid:{pid}"
+
+
+def udp_sender(host: str, port: int, bucket: Bucket) -> Sender:
+    """Name a sender by its source address; nobody vouches for it."""
+    return Sender("udp", f"udp {host}:{port}", f"udp:{host}", None, bucket)
+
+
+def udp_key(host: str, port: int) -> str:
+    """
+    Return who shares one allowance on UDP.
+
+    A pod has one address and may choose its ports, so the address counts. On
+    the loopback address every process of the machine would share one bucket,
+    and none of them is a stranger: there the port counts too.
+    """
+    is_loopback = host.startswith("127.") or host == "::1"
+    return f"{host}#{port}" if is_loopback else host
+
+
+class Senders:
+    """
+    The senders of one transport that are worth remembering.
+
+    A sender whose bucket is full again is forgotten when room is needed, which
+    changes nothing for it. So the table is bounded also against forged addresses.
+
+    Args:
+        limits: The bound, and each sender's rate and burst.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._known: dict[bytes | str, Sender] = {}
+        self._swept_ns: int | None = None
+
+    def get(self, key: bytes | str) -> Sender | None:
+        """Return a sender that is remembered."""
+        return self._known.get(key)
+
+    def has_room(self, now_ns: int) -> bool:
+        """Return whether one more sender fits, after forgetting idle ones."""
+        if len(self._known) < self._limits.senders:
+            return True
+        # A sweep reads the whole table; once a second keeps a flood of new
+        # addresses from buying one each.
+        if self._swept_ns is not None and now_ns - self._swept_ns < NS_PER_SECOND:
+            return False
+        self._swept_ns = now_ns
+        self._known = {
+            key: sender
+            for key, sender in self._known.items()
+            if not sender.bucket.is_full(now_ns)
+        }
+        return len(self._known) < self._limits.senders
+
+    def add(self, key: bytes | str, sender: Sender) -> None:
+        """Remember a sender."""
+        self._known[key] = sender
+
+    def forget_pid(self, pid: int) -> None:
+        """Forget a process that is gone, so that its pid can be someone else's."""
+        gone = [key for key, sender in self._known.items() if sender.pid == pid]
+        for key in gone:
+            del self._known[key]
+
+    def __len__(self) -> int:
+        """Return how many senders are remembered."""
+        return len(self._known)
