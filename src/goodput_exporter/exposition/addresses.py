@@ -1,0 +1,88 @@
+"""How a run is written in a URL and on a page, and how it is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from urllib.parse import quote
+
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.snapshot import RunView
+
+NEARNESS = 0.5
+"""How alike a known name must be to be offered: typing errors, not guesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several runs go by the name that was asked for."""
+
+    candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No run goes by the name; *nearest* is a known one that looks like it."""
+
+    nearest: str | None
+
+
+def shown(text: str) -> str:
+    r"""
+    Return *text* with every character that a reader cannot see written out.
+
+    A run's name comes from its sender. Control characters, bidirectional
+    overrides and lone surrogates become ``\uXXXX``, so that two names that
+    differ also look different, and none can reorder the line around it.
+    """
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def address(key: RunKey) -> str:
+    """Return the path of a run below ``/runs/``, safe in a URL and in HTML."""
+    return "/".join(quote(_addressable(part), safe="") for part in _parts(key))
+
+
+def find(runs: Iterable[RunView], name: str) -> RunView | Ambiguous | Missing:
+    """
+    Return the run that *name* means: its full key, or its run id if only one has it.
+
+    A full key wins over a run id that happens to look the same.
+    """
+    known = list(runs)
+    wanted = _addressable(name)
+    full = [view for view in known if _full_name(view.key) == wanted]
+    named = full or [view for view in known if _addressable(view.key.run) == wanted]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        return Ambiguous(tuple(sorted(_full_name(view.key) for view in named)))
+    return Missing(_nearest(wanted, known))
+
+
+def _nearest(wanted: str, runs: list[RunView]) -> str | None:
+    names = {_addressable(view.key.run): _full_name(view.key) for view in runs}
+    names |= {_full_name(view.key): _full_name(view.key) for view in runs}
+    close = get_close_matches(wanted, names, n=1, cutoff=NEARNESS)
+    return names[close[0]] if close else None
+
+
+def _full_name(key: RunKey) -> str:
+    return "/".join(_addressable(part) for part in _parts(key))
+
+
+def _parts(key: RunKey) -> tuple[str, str, str]:
+    return key.cluster, key.namespace, key.run
+
+
+def _addressable(text: str) -> str:
+    # A browser resolves "." and ".." before it asks, even where the dots are
+    # percent-encoded, so these two names are written out like what is invisible.
+    dots = {".": _escape("."), "..": _escape(".") * 2}
+    return "/".join(dots.get(part, part) for part in shown(text).split("/"))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the last code point of four digits

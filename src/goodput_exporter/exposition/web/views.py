@@ -1,0 +1,347 @@
+"""What a template needs to say about a run, in words and figures ready to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.domain.snapshot import Incident, RunView, Snapshot
+from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
+from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.answers import (
+    bad_gpu_ns,
+    by_attention,
+    lifetime,
+    loses_time_now,
+)
+from goodput_exporter.exposition.web import words
+from goodput_exporter.exposition.web.charts import (
+    chart_data,
+    merged,
+    steps,
+    strip,
+    waterfall,
+)
+from goodput_exporter.exposition.web.headline import headline, observed_wall_ns
+from goodput_exporter.exposition.windows import (
+    LIFETIME,
+    Reading,
+    book,
+    default_window,
+    read_window,
+)
+
+MOST_ROWS = 500
+"""Rows of the segment table; the API has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One line of the ranking: where GPU time went."""
+
+    name: str
+    css: str
+    layer: str
+    amount: str
+    share: str
+    per_mille: float
+
+
+def run_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return one line per run, those that need attention first."""
+    return [_row(view) for view in by_attention(snapshot.runs)]
+
+
+def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return one line per GPU of this node, in NVML's order."""
+    return [_gpu(gpu) for gpu in snapshot.gpus]
+
+
+def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
+    """Return everything that the page of one run prints and draws."""
+    return {
+        "name": shown(view.key.run),
+        "place": f"{shown(view.key.cluster)} / {shown(view.key.namespace)}",
+        "url": address(view.key),
+        "view": view,
+        "state": _state(view),
+        "why": shown(view.why),
+        "window": reading.window,
+        "span": reading.span,
+        "life": words.duration(book(view).length_ns),
+        "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
+        "headline": headline(view, reading),
+        "chart": chart_data(view, reading),
+        "waterfall": waterfall(reading.layers),
+        "losses": losses(reading, gpus=view.devices_are_gpus),
+        "causes": causes(reading, gpus=view.devices_are_gpus),
+        "facts": facts(view, reading),
+        "incidents": [_incident(view, incident) for incident in view.incidents],
+        "sum": sum_sentence(view, reading),
+        "adds_up": reading.adds_up,
+        "rests_on": rests_on(view, reading),
+        "segments": _segments(view, reading),
+        "more_segments": max(0, len(merged(reading.segments)) - MOST_ROWS),
+        "legend": _legend(reading),
+    }
+
+
+def losses(reading: Reading, *, gpus: bool) -> list[Loss]:
+    """
+    Rank where the window's GPU time went, the largest loss first.
+
+    Shares are of the observed time, as in the ratios; what lies outside them
+    (queued, unobserved) is listed last and has no share.
+    """
+    wall_ns = observed_wall_ns(reading)
+    lost = {
+        state: gpu_ns
+        for state, gpu_ns in reading.account.gpu_ns.items()
+        if state is not RunState.PRODUCTIVE and gpu_ns > 0
+    }
+    unit = words.unit_for(max(lost.values(), default=0), gpus=gpus)
+    largest = max(lost.values(), default=1)
+    return [
+        Loss(
+            name=words.STATE_NAME[state],
+            css=words.STATE_CLASS[state],
+            layer=words.LAYER_NAME[LAYER_OF[state]],
+            amount=f"{unit.number(gpu_ns)} {unit.name}",
+            share=words.percent(gpu_ns / wall_ns) if _is_inside(state) else "",
+            per_mille=1000 * gpu_ns / largest,
+        )
+        for state, gpu_ns in sorted(
+            lost.items(), key=lambda item: (not _is_inside(item[0]), -item[1])
+        )
+    ]
+
+
+def causes(reading: Reading, *, gpus: bool) -> list[dict[str, str]]:
+    """Rank the window's badput by what caused it; one line alone says nothing."""
+    known = {c: ns for c, ns in reading.account.bad_gpu_ns.items() if ns > 0}
+    unit = words.unit_for(max(known.values(), default=0), gpus=gpus)
+    return [
+        {
+            "name": words.CAUSE_NAME[cause],
+            "amount": f"{unit.number(gpu_ns)} {unit.name}",
+        }
+        for cause, gpu_ns in sorted(known.items(), key=lambda item: -item[1])
+    ]
+
+
+def facts(view: RunView, reading: Reading) -> list[dict[str, str]]:
+    """Return the few figures that stand on their own, with what they mean."""
+    exposure = words.MISSING
+    if view.exposure_gpu_ns is not None:
+        exposure = words.gpu_time(view.exposure_gpu_ns, gpus=view.devices_are_gpus)
+    found = [
+        ("Exposure", exposure, "what a crash now would cost"),
+        ("Durable step", _number(view.durable_step), _saved(view)),
+        ("Step", _number(view.step), f"highest so far {_number(view.high_water_step)}"),
+        ("Restarts", _number(sum(view.restarts.values())), _restarts(view)),
+    ]
+    if view.reference_step_ns is not None:
+        pace = words.duration(view.reference_step_ns)
+        found.append(("Step time", pace, "reference; above it is slow"))
+    if view.model.mfu is not None:
+        mfu = words.percent(reading.layers.model or view.model.mfu)
+        convention = view.model.convention or "unknown"
+        found.append(("MFU", mfu, f"model FLOPs, {convention} convention"))
+    return [{"name": n, "value": value, "note": note} for n, value, note in found]
+
+
+def sum_sentence(view: RunView, reading: Reading) -> str:
+    """Return the sum that proves the account, or by how much it fails."""
+    total = words.exact_seconds(reading.account.total_gpu_ns)
+    word = "GPU" if view.devices_are_gpus else "device"
+    product = " + ".join(
+        f"{words.exact_seconds(term.wall_ns)} s × "
+        f"{words.devices(term.devices, gpus=view.devices_are_gpus)}"
+        for term in reading.terms
+    )
+    if not reading.terms:
+        return "Nothing is booked in this window yet."
+    if reading.adds_up:
+        return f"The states add up to {product} = exactly {total} {word}-seconds."
+    gap = words.exact_seconds(
+        abs(reading.account.total_gpu_ns - reading.expected_gpu_ns)
+    )
+    return (
+        f"The states sum to {total} {word}-seconds, {gap} off {product}. "
+        "The run changed its size, or part of the window is no longer held here; "
+        "the ledger has every segment."
+    )
+
+
+def rests_on(view: RunView, reading: Reading) -> list[dict[str, str]]:
+    """Return what a reader must know to trust the figures."""
+    found = [
+        ("Source", words.SOURCE_SENTENCE.get(view.source, shown(view.source))),
+        ("Coverage", f"{words.percent(reading.layers.coverage)} of the time was seen."),
+        (
+            "Open tail",
+            f"The last {words.duration(view.tail_ns)} may still change.",
+        ),
+        (
+            "Ranks",
+            f"{view.ranks_reporting} of {view.ranks_expected} report; "
+            + (
+                "the kernel vouches for each sender."
+                if view.verified
+                else "not every sender is verified."
+            ),
+        ),
+    ]
+    if view.upper_bound:
+        bound = "Redone steps cannot be seen, so goodput is at most what is shown."
+        found.append(("Upper bound", bound))
+    if not view.devices_are_gpus:
+        found.append(("Devices", "A rank without a GPU counts as one device."))
+    if view.model.mfu is not None:
+        peak = shown(view.model.peak_source)
+        found.append(("Peak", f"{shown(view.model.gpu_model or 'unknown')}: {peak}."))
+    if not reading.complete:
+        found.append(("Timeline", "Its older part is in the ledger, not on this page."))
+    found += [("Note", _sentence(shown(note))) for note in _other_notes(view)]
+    return [{"name": name, "text": text} for name, text in found]
+
+
+def _other_notes(view: RunView) -> list[str]:
+    return [n for n in view.notes if "rank without a GPU" not in n]
+
+
+def _row(view: RunView) -> dict[str, Any]:
+    reading = read_window(view, default_window(view))
+    cost_ns = bad_gpu_ns(lifetime(view))
+    return {
+        "name": shown(view.key.run),
+        "place": f"{shown(view.key.cluster)} / {shown(view.key.namespace)}",
+        "url": address(view.key),
+        "state": _state(view),
+        "since_ns": view.state_since_ns,
+        "why": shown(view.why),
+        "outcome": view.outcome,
+        "attention": loses_time_now(view) or view.outcome == "failed",
+        "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
+        "goodput": words.percent(reading.layers.goodput),
+        "bound": "at most " if view.upper_bound else "",
+        "window": "lifetime" if reading.window == LIFETIME else "last hour",
+        "cost": words.gpu_time(cost_ns, gpus=view.devices_are_gpus),
+        "strip": strip(reading.segments, reading.span),
+    }
+
+
+def _state(view: RunView) -> dict[str, str]:
+    if view.ended_ns is not None:
+        return {"name": view.outcome, "css": f"outcome-{view.outcome}"}
+    name = words.STATE_NAME[view.state]
+    return {"name": name, "css": words.STATE_CLASS[view.state]}
+
+
+def _legend(reading: Reading) -> list[dict[str, str]]:
+    order = [state for state in RunState if reading.account.gpu_ns.get(state)]
+    order.sort(key=lambda state: -reading.account.gpu_ns[state])
+    return [
+        {"name": words.STATE_NAME[state], "css": words.STATE_CLASS[state]}
+        for state in order
+    ]
+
+
+def _segments(view: RunView, reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": words.STATE_NAME[segment.state],
+            "css": words.STATE_CLASS[segment.state],
+            "from_ns": segment.span.start_ns,
+            "to_ns": segment.span.end_ns,
+            "length": words.duration(segment.span.length_ns),
+            "gpu_time": words.gpu_time(segment.gpu_ns, gpus=view.devices_are_gpus),
+            "cause": words.CAUSE_NAME[segment.cause] if segment.incident else "",
+            "steps": steps(segment),
+        }
+        for segment in reversed(merged(reading.segments)[-MOST_ROWS:])
+    ]
+
+
+def _incident(view: RunView, incident: Incident) -> dict[str, Any]:
+    back_ns = incident.recovered_ns
+    took = None if back_ns is None else words.duration(back_ns - incident.began_ns)
+    cost_ns = sum(incident.gpu_ns.values())
+    return {
+        "number": incident.number,
+        "at_ns": incident.detected_ns,
+        "cause": words.CAUSE_NAME[incident.cause],
+        "rule": incident.rule,
+        "evidence": [shown(line) for line in incident.evidence],
+        "took": took or "not yet recovered",
+        "how": "" if incident.how is None else incident.how.value.replace("_", " "),
+        "lost_steps": _number(incident.lost_steps),
+        "cost": words.gpu_time(cost_ns, gpus=view.devices_are_gpus),
+        "parts": _parts(incident.gpu_ns),
+    }
+
+
+def _parts(gpu_ns: Mapping[RunState, int]) -> str:
+    total = sum(gpu_ns.values())
+    ranked = sorted(gpu_ns.items(), key=lambda item: -item[1])
+    return ", ".join(
+        f"{words.STATE_NAME[state]} {words.percent(ns / total, 0)}"
+        for state, ns in ranked
+        if ns > 0
+    )
+
+
+def _gpu(gpu: GpuSample | GpuLost) -> dict[str, Any]:
+    if isinstance(gpu, GpuLost):
+        detail = shown(gpu.detail or gpu.reason)
+        return {"index": gpu.index, "name": gpu.uuid or "unknown", "lost": detail}
+    return {
+        "index": gpu.index,
+        "name": shown(gpu.name),
+        "lost": "",
+        "busy": words.percent(gpu.busy_ratio, 0),
+        "memory": _memory(gpu),
+        "power": _with_unit(gpu.power_watts, "W"),
+        "temperature": _with_unit(gpu.temperature_celsius, "°C"),
+    }
+
+
+def _memory(gpu: GpuSample) -> str:
+    if gpu.memory_used_bytes is None or gpu.memory_total_bytes is None:
+        return words.MISSING
+    used, total = gpu.memory_used_bytes / 2**30, gpu.memory_total_bytes / 2**30
+    return f"{used:.1f} of {total:.0f} GiB"
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return words.MISSING if value is None else f"{value:.0f} {unit}"
+
+
+def _saved(view: RunView) -> str:
+    if view.saved_step is None:
+        return "no checkpoint reported yet"
+    return f"last saved {_number(view.saved_step)}"
+
+
+def _restarts(view: RunView) -> str:
+    by_cause: dict[str, int] = {}
+    for (_, cause), count in view.restarts.items():
+        name = words.CAUSE_NAME[cause]
+        by_cause[name] = by_cause.get(name, 0) + count
+    ranked = sorted(by_cause.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count} × {name}" for name, count in ranked) or "none so far"
+
+
+def _number(value: int | None) -> str:
+    return words.MISSING if value is None else f"{value:,}"
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _is_inside(state: RunState) -> bool:
+    return LAYER_OF[state] not in (Layer.OUTSIDE, Layer.NONE)

@@ -1,0 +1,173 @@
+"""How states, causes, shares and times are said to a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.domain.states import Cause, Layer, RunState
+
+MISSING: Final = "–"
+
+_MINUTE_NS: Final = 60 * NS_PER_SECOND
+_HOUR_NS: Final = 60 * _MINUTE_NS
+_DAY_NS: Final = 24 * _HOUR_NS
+
+STATE_NAME: Final = MappingProxyType(
+    {state: state.value.replace("_", " ") for state in RunState}
+)
+
+STATE_CLASS: Final = MappingProxyType(
+    {state: f"state-{state.value.replace('_', '-')}" for state in RunState}
+)
+"""The CSS class that colours a state; the charts read the same custom property."""
+
+STATE_PHRASE: Final = MappingProxyType(
+    {
+        RunState.QUEUED: "waiting in the queue",
+        RunState.SUSPENDED: "suspended",
+        RunState.DOWN: "down",
+        RunState.SCHEDULING: "waiting to be scheduled",
+        RunState.PROVISIONING: "waiting for its containers",
+        RunState.DEGRADED: "missing GPUs",
+        RunState.INITIALIZING: "starting up",
+        RunState.RESTORING: "loading a checkpoint",
+        RunState.RECOMPUTING: "redoing lost steps",
+        RunState.INTERRUPTED: "a step that was cut off",
+        RunState.CHECKPOINTING: "blocked by checkpoints",
+        RunState.DATA_WAIT: "waiting for data",
+        RunState.EVALUATING: "evaluating",
+        RunState.STALLED: "stalled",
+        RunState.IDLE: "idle",
+        RunState.OTHER: "in phases of the job's own",
+        RunState.SLOW: "slow steps",
+        RunState.PRODUCTIVE: "productive",
+        RunState.LOST: "steps that were not kept",
+        RunState.UNOBSERVED: "unobserved",
+    }
+)
+"""What a state is in a sentence: "22 % ..."."""
+
+CAUSE_PHRASE: Final = MappingProxyType(
+    {
+        Cause.NONE: "",
+        Cause.APPLICATION_ERROR: "a crash",
+        Cause.OOM_KILLED: "an out-of-memory kill",
+        Cause.GPU_ERROR: "a GPU error",
+        Cause.GPU_LOST: "a lost GPU",
+        Cause.NODE_LOST: "a lost node",
+        Cause.NODE_MAINTENANCE: "node maintenance",
+        Cause.PREEMPTED: "a preemption",
+        Cause.QUEUE_PREEMPTED: "a preemption in the queue",
+        Cause.EVICTED: "an eviction",
+        Cause.SPOT_RECLAIM: "a spot reclaim",
+        Cause.SCALE_IN: "a scale-in",
+        Cause.DEVICE_ADMISSION: "a refused device",
+        Cause.IMAGE_PULL: "a failed image pull",
+        Cause.HANG: "a hang",
+        Cause.USER: "a user's own stop",
+        Cause.PLANNED: "a planned stop",
+        Cause.OTHER: "an interruption",
+        Cause.UNKNOWN: "an interruption of unknown cause",
+    }
+)
+
+CAUSE_NAME: Final = MappingProxyType(
+    {cause: cause.value.replace("_", " ") for cause in Cause}
+    | {Cause.NONE: "no interruption"}
+)
+
+LAYER_NAME: Final = MappingProxyType(
+    {
+        Layer.OUTSIDE: "outside the layers",
+        Layer.INFRASTRUCTURE: "infrastructure",
+        Layer.FRAMEWORK: "framework",
+        Layer.MODEL: "model",
+        Layer.GOOD: "progress",
+        Layer.NONE: "nobody saw it",
+    }
+)
+
+SOURCE_SENTENCE: Final = MappingProxyType(
+    {
+        "sdk": "The training job reports its own steps and phases (SDK).",
+        "auto": "Automatic instrumentation reports steps and phases.",
+        "log": "Steps are read from the job's log lines.",
+        "inferred": "Phases are inferred from outside; steps are not known.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit of GPU time, shared by all lines of a table so that they compare."""
+
+    ns: int
+    name: str
+
+    def number(self, gpu_ns: int) -> str:
+        """Return *gpu_ns* in this unit, without its name."""
+        value = gpu_ns / self.ns
+        return f"{value:,.1f}" if value < 1_000 else f"{value:,.0f}"  # noqa: PLR2004 - from there on a tenth is noise
+
+
+def unit_for(largest_gpu_ns: int, *, gpus: bool) -> Unit:
+    """Choose the unit in which *largest_gpu_ns* reads best; a rank is no GPU."""
+    word = "GPU" if gpus else "device"
+    for ns, name in ((_HOUR_NS, "hours"), (_MINUTE_NS, "minutes")):
+        if largest_gpu_ns >= ns:
+            return Unit(ns, f"{word}-{name}")
+    return Unit(NS_PER_SECOND, f"{word}-seconds")
+
+
+def gpu_time(gpu_ns: int, *, gpus: bool) -> str:
+    """Return GPU time in its own best unit: ``1.4 GPU-hours``."""
+    unit = unit_for(gpu_ns, gpus=gpus)
+    return f"{unit.number(gpu_ns)} {unit.name}"
+
+
+def percent(ratio: float | None, digits: int = 1) -> str:
+    """
+    Return a ratio as a percentage; None is a dash, never zero.
+
+    What is not quite nothing is not shown as 0, nor what is not quite all as 100.
+    """
+    if ratio is None:
+        return MISSING
+    text = f"{ratio * 100:.{digits}f}"
+    smallest = 10.0**-digits
+    if ratio > 0 and float(text) == 0:
+        return f"<{smallest:.{digits}f} %"
+    if ratio < 1 and float(text) == 100:  # noqa: PLR2004 - per cent
+        return f">{100 - smallest:.{digits}f} %"
+    return f"{text} %"
+
+
+def duration(ns: int) -> str:
+    """Return a span in the two largest units that matter: ``4 min 12 s``."""
+    seconds = ns / NS_PER_SECOND
+    if ns < _MINUTE_NS:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    minutes, rest = divmod(round(seconds), 60)
+    if ns < _HOUR_NS:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if ns < _DAY_NS:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def exact_seconds(ns: int) -> str:
+    """Return nanoseconds as seconds with every digit that is not a trailing zero."""
+    seconds, rest = divmod(ns, NS_PER_SECOND)
+    fraction = f".{rest:09d}".rstrip("0").rstrip(".")
+    return f"{seconds:,}{fraction}"
+
+
+def devices(count: int, *, gpus: bool) -> str:
+    """Return ``8 GPUs``, or ``1 device`` where ranks have no GPU."""
+    word = "GPU" if gpus else "device"
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
