@@ -38,7 +38,7 @@ lint: $(DEV_READY)  ## Check style, types, import contracts and generated files
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(TYPED)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m docs.generators --check
 
 .PHONY: format

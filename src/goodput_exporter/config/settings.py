@@ -157,8 +157,8 @@ class Books:
     grace_seconds: Annotated[
         float,
         _seconds(
-            "How long to wait, after a process has gone, for a last datagram that "
-            "says it ended normally."
+            "How long a report may be under way before its instant is decided: a "
+            "process that has gone may have said goodbye in a datagram not read yet."
         ),
     ] = 5.0
 
@@ -168,14 +168,14 @@ class Stall:
     """When an open span counts as stalled: max(limit, factor x its usual longest)."""
 
     factor: Annotated[
-        float,
+        int,
         Setting(
             "The limit is never below this many times the rolling 99th percentile of "
             "the phase.",
             unit="times",
             at_least=1,
         ),
-    ] = 10.0
+    ] = 10
     step_seconds: Annotated[
         float, _seconds("Limit for one optimizer step.", at_least=1)
     ] = 60.0
@@ -210,6 +210,10 @@ class Run:
             "since then is restated out of its book."
         ),
     ] = 900.0
+    merge_seconds: Annotated[
+        float,
+        _seconds("Ranks that come back within this of each other are one restart."),
+    ] = 120.0
     reference_step_seconds: Annotated[
         float | None,
         _seconds(
