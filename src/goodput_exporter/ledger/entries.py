@@ -18,7 +18,20 @@ from goodput_exporter.errors import AccountingError, LedgerCorruptError
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
-Row = tuple[int | str | None, ...]
+Row = tuple[
+    str,
+    int,
+    int,
+    str | None,
+    int | None,
+    str | None,
+    int | None,
+    int | None,
+    int | None,
+    str | None,
+    int | None,
+    str | None,
+]
 """kind, start_ns, end_ns, state, devices, cause, incident, first_step, last_step,
 kept_as, bridged, detail: the columns of an entry that its booking decides."""
 
@@ -137,9 +150,8 @@ def _event_row(key: RunKey, event: RunEvent) -> Row:
 
 
 def _row(kind: str, span: Span, cause: str | None, detail: str) -> Row:
-    none = (None,) * 5
-    head = (kind, span.start_ns, span.end_ns, None, None, cause)
-    return (*head, *none, detail)
+    nothing = (None, None, None, None, None)
+    return kind, span.start_ns, span.end_ns, None, None, cause, *nothing, detail
 
 
 def _json(key: RunKey, booking: Booking, detail: object) -> str:

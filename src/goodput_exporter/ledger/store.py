@@ -28,7 +28,6 @@ from goodput_exporter.ledger.entries import (
     INT64_MIN,
     Entry,
     decode,
-    encode,
     require_storable,
 )
 from goodput_exporter.ledger.failures import explained
@@ -85,14 +84,14 @@ class SqliteLedger:
 
     def append(self, batch: Batch) -> int:
         """Write a batch durably, as a whole or not at all; see ``Ledger.append``."""
-        rows = [encode(key, booking) for key, booking in batch.bookings]
-        keys = dict.fromkeys([*(key for key, _ in batch.bookings), *batch.states])
+        groups = writing.grouped(batch)
+        keys = dict.fromkeys([*(key for key, _ in groups), *batch.states])
         for key in keys:
             require_storable(key)
         with self._appending, explained(self._path, "append"), writing.storable(batch):
             with transaction(self._db):
                 ids = writing.number_runs(self._db, keys, self._ids)
-                writing.insert(self._db, batch, rows, ids)
+                writing.insert(self._db, batch.booked_ns, groups, ids)
                 writing.replace(self._db, batch, ids)
                 last: int = self._db.execute(query("last_seq")).fetchone()[0]
             # Only now: ids given in a transaction that failed are nobody's.

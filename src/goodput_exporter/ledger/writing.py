@@ -3,97 +3,68 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from zlib import crc32
 
-from goodput_exporter.domain.accounting import Segment
-from goodput_exporter.domain.bookings import Booking, Restatement
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import AccountingError
-from goodput_exporter.ledger.entries import Row
+from goodput_exporter.ledger.entries import Row, encode
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.queries import query
 
-
-@dataclass(slots=True)
-class Reach:
-    """How far some bookings of one run reach, and the longest segment among them."""
-
-    first_ns: int
-    last_ns: int
-    longest_ns: int = 0
-
-    def include(self, start_ns: int, end_ns: int) -> None:
-        """Stretch to a segment or an event."""
-        self.first_ns = min(self.first_ns, start_ns)
-        self.last_ns = max(self.last_ns, end_ns)
-        self.longest_ns = max(self.longest_ns, end_ns - start_ns)
+Group = tuple[RunKey, list[Row]]
+"""A run and some of its new entries, in columns."""
 
 
-def reaches(bookings: Iterable[tuple[RunKey, Booking]]) -> dict[RunKey, Reach]:
+def grouped(batch: Batch) -> list[Group]:
     """
-    Return how far each run's new segments and events reach.
+    Encode a batch's bookings, neighbours of one run together, order unchanged.
 
-    A restatement is about time that is booked already, so it stretches nothing.
+    Raises:
+        AccountingError: A booking can never be stored.
     """
-    found: dict[RunKey, Reach] = {}
-    for key, booking in bookings:
-        if isinstance(booking, Restatement):
-            continue
-        if isinstance(booking, Segment):
-            start_ns, end_ns = booking.span.start_ns, booking.span.end_ns
-        else:
-            start_ns = end_ns = booking.at_ns
-        if key not in found:
-            found[key] = Reach(start_ns, end_ns)
-        found[key].include(start_ns, end_ns)
-    return found
+    return [
+        (key, [encode(key, booking) for _, booking in neighbours])
+        for key, neighbours in groupby(batch.bookings, key=itemgetter(0))
+    ]
 
 
 def number_runs(
-    db: sqlite3.Connection, keys: Iterable[RunKey], known: dict[RunKey, int]
+    db: sqlite3.Connection, keys: Iterable[RunKey], known: Mapping[RunKey, int]
 ) -> dict[RunKey, int]:
     """Return the id of each run, new ones included; *known* is left as it is."""
     return {key: known.get(key) or _number_run(db, key) for key in keys}
 
 
 def insert(
-    db: sqlite3.Connection, batch: Batch, rows: Sequence[Row], ids: dict[RunKey, int]
+    db: sqlite3.Connection,
+    booked_ns: int,
+    groups: Iterable[Group],
+    ids: Mapping[RunKey, int],
 ) -> None:
     """
-    Write the entries, and how far they stretch their runs.
+    Write entries, and how far they stretch their runs.
 
     Args:
         db: In an open transaction.
-        batch: What to write.
-        rows: Its encoded bookings, in the same order.
-        ids: The id of every run in it.
+        booked_ns: When the batch was decided.
+        groups: The entries, in the order in which they get their numbers.
+        ids: The id of every run among them.
     """
-    booked_ns = batch.booked_ns
-    db.executemany(
-        query("append_entry"),
-        [
-            (booked_ns, ids[key], *row)
-            for (key, _), row in zip(batch.bookings, rows, strict=True)
-        ],
-    )
-    db.executemany(
-        query("stretch_run"),
-        [
-            {
-                "run_id": ids[key],
-                "first_ns": reach.first_ns,
-                "last_ns": reach.last_ns,
-                "longest_ns": reach.longest_ns,
-            }
-            for key, reach in reaches(batch.bookings).items()
-        ],
-    )
+    entries: list[tuple[int | str | None, ...]] = []
+    reaches: list[dict[str, int]] = []
+    for key, rows in groups:
+        run_id = ids[key]
+        entries += [(booked_ns, run_id, *row) for row in rows]
+        reaches += _reaches(run_id, rows)
+    db.executemany(query("append_entry"), entries)
+    db.executemany(query("stretch_run"), reaches)
 
 
-def replace(db: sqlite3.Connection, batch: Batch, ids: dict[RunKey, int]) -> None:
+def replace(db: sqlite3.Connection, batch: Batch, ids: Mapping[RunKey, int]) -> None:
     """Put the batch's states and meta values in the place of earlier ones."""
     db.executemany(
         query("put_state"),
@@ -131,3 +102,22 @@ def _number_run(db: sqlite3.Connection, key: RunKey) -> int:
         row = db.execute(query("find_run"), names).fetchone()
     number: int = row[0]
     return number
+
+
+def _reaches(run_id: int, rows: Iterable[Row]) -> list[dict[str, int]]:
+    # A restatement is about time that is booked already: it stretches nothing.
+    spans = [
+        (start_ns, end_ns)
+        for kind, start_ns, end_ns, *_ in rows
+        if kind != "restatement"
+    ]
+    if not spans:
+        return []
+    return [
+        {
+            "run_id": run_id,
+            "first_ns": min(start_ns for start_ns, _ in spans),
+            "last_ns": max(end_ns for _, end_ns in spans),
+            "longest_ns": max(end_ns - start_ns for start_ns, end_ns in spans),
+        }
+    ]

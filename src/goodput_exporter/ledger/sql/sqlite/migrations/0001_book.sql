@@ -18,7 +18,8 @@ CREATE TABLE entries (
     seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: a missing number is a lost entry
     booked_ns  INTEGER NOT NULL,
     run_id     INTEGER NOT NULL REFERENCES runs (id),
-    kind       TEXT    NOT NULL CHECK (kind IN ('segment', 'restatement', 'event')),
+    kind       TEXT    NOT NULL              -- OR, for SQLite builds a table for IN per row
+               CHECK (kind = 'segment' OR kind = 'restatement' OR kind = 'event'),
     start_ns   INTEGER NOT NULL,
     end_ns     INTEGER NOT NULL CHECK (end_ns >= start_ns),
     state      TEXT,

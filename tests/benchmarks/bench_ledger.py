@@ -1,0 +1,139 @@
+"""How fast the ledger books and adds up, beside commits of one row and a bare log."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.states import RunState
+from goodput_exporter.ledger.entries import encode
+from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.store import open_ledger
+
+ROUNDS = 5
+BATCH_ROWS = 1_000
+BATCHES = 50
+ALONE_ROWS = 500
+"""Fewer, for one row per commit is slow; rates are compared, not times."""
+SEGMENT_NS = 10 * NS_PER_SECOND
+STATES = (RunState.PRODUCTIVE, RunState.SLOW, RunState.DATA_WAIT)
+RUN = RunKey("local", "default", "bench")
+NOW_NS = 1_760_000_000 * NS_PER_SECOND
+
+
+def main() -> None:
+    """Measure in interleaved rounds; print medians, ranges and ratios."""
+    rates: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for name, measure in RATES.items():
+            with TemporaryDirectory() as directory:
+                rates.setdefault(name, []).append(measure(Path(directory)))
+    for name, values in rates.items():
+        show(name, values, "rows/s")
+    batched = median(rates["ledger, batches of 1,000"])
+    for name in ("ledger, a commit per row", "log file, fdatasync per 1,000"):
+        show("ratio to " + name, [batched / each for each in rates[name]], "x")
+    for rows in (1_000, 10_000, 100_000):
+        time_accounts(rows)
+
+
+def append_batched(directory: Path) -> float:
+    """Return durable rows per second in batches of 1,000."""
+    batches = [tick(first, BATCH_ROWS) for first in range(BATCHES)]
+    with closing(open_ledger(directory / "ledger.db")) as ledger:
+        return (
+            BATCHES * BATCH_ROWS / seconds(lambda: [ledger.append(b) for b in batches])
+        )
+
+
+def append_alone(directory: Path) -> float:
+    """Return durable rows per second when every row waits for the disk alone."""
+    batches = [tick(first, 1) for first in range(ALONE_ROWS)]
+    with closing(open_ledger(directory / "ledger.db")) as ledger:
+        return ALONE_ROWS / seconds(lambda: [ledger.append(batch) for batch in batches])
+
+
+def append_log(directory: Path) -> float:
+    """Return rows per second as JSON lines: durable, and of no further use."""
+    batches = [tick(first, BATCH_ROWS) for first in range(BATCHES)]
+
+    def write() -> None:
+        with (directory / "log.jsonl").open("a", encoding="utf-8") as log:
+            for batch in batches:
+                log.writelines(
+                    json.dumps(encode(key, booking)) + "\n"
+                    for key, booking in batch.bookings
+                )
+                log.flush()
+                os.fdatasync(log.fileno())
+
+    return BATCHES * BATCH_ROWS / seconds(write)
+
+
+RATES: dict[str, Callable[[Path], float]] = {
+    "ledger, batches of 1,000": append_batched,
+    "ledger, a commit per row": append_alone,
+    "log file, fdatasync per 1,000": append_log,
+}
+
+
+def time_accounts(rows: int) -> None:
+    """Print how long one run's account takes over *rows* entries."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.db"
+        with closing(open_ledger(path)) as ledger:
+            for first in range(rows // BATCH_ROWS):
+                ledger.append(tick(first, BATCH_ROWS))
+            end_ns = NOW_NS + rows * SEGMENT_NS
+            hour = Span(end_ns - 3_600 * NS_PER_SECOND, end_ns)
+            whole = [seconds(lambda: ledger.account(RUN)) for _ in range(ROUNDS)]
+            recent = [seconds(lambda: ledger.account(RUN, hour)) for _ in range(ROUNDS)]
+            append = [
+                seconds(lambda: ledger.append(Batch(0, [(RUN, segment(rows))])))
+                for _ in range(ROUNDS)
+            ]
+        size = path.stat().st_size / rows
+    show(f"account of {rows:,} rows", [1e3 * each for each in whole], "ms")
+    show(f"account of their last hour, {rows:,} rows", [1e3 * e for e in recent], "ms")
+    show(f"one more row after {rows:,}", [1e3 * each for each in append], "ms")
+    show(f"on disk, {rows:,} rows", [size], "bytes/row")
+
+
+def tick(number: int, rows: int) -> Batch:
+    """Build the *number*-th batch of *rows* segments, each after the one before."""
+    first = number * rows
+    return Batch(NOW_NS, [(RUN, segment(first + i)) for i in range(rows)])
+
+
+def segment(number: int) -> Segment:
+    """Build the *number*-th segment of a run."""
+    start_ns = NOW_NS + number * SEGMENT_NS
+    span = Span(start_ns, start_ns + SEGMENT_NS)
+    return Segment(span, STATES[number % 3], 16, first_step=number, last_step=number)
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return how long *act* takes."""
+    began = perf_counter()
+    act()
+    return perf_counter() - began
+
+
+def show(name: str, values: list[float], unit: str) -> None:
+    """Print a median and its range."""
+    spread = f"({min(values):,.2f} .. {max(values):,.2f})"
+    line = f"{name:44}{median(values):12,.2f} {unit:10}{spread}"
+    print(line)  # noqa: T201 - a benchmark prints
+
+
+if __name__ == "__main__":
+    main()
