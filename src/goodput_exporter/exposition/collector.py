@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition.family import Family, Group
+from goodput_exporter.exposition.family import AnyFamily, Group
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.labels import clean
 from goodput_exporter.exposition.metric import Kind, Metric
@@ -79,7 +79,7 @@ def empty(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
     return shape(metric.name, metric.help, labels=metric.labels)
 
 
-def fill(family: Family[T], group: Group[T], subjects: list[T]) -> ClientFamily:
+def fill(family: AnyFamily[T], group: Group[T], subjects: list[T]) -> ClientFamily:
     """Return a family with the samples of all subjects; floats, so not exact."""
     client_family = empty(family.metric)
     scale = NS_PER_SECOND if family.metric.in_ns else 1

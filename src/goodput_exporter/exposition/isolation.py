@@ -53,21 +53,24 @@ class Isolation:
         items: Iterable[T],
         metric_of: Callable[[T], Metric],
         work: Callable[[T], R],
+        *,
+        leave_out: bool = True,
     ) -> list[R | None]:
         """
         Do *work* on every item; None stands where it raised.
 
         Args:
             items: What to work on.
-            metric_of: Names the family that is to be left out if *work* raises.
+            metric_of: Names the family that a failure is counted under.
             work: Anything; it may raise whatever it likes.
+            leave_out: The family leaves the page; False where the item does.
         """
         done: list[R | None] = []
         for item in items:
             try:
                 done.append(work(item))
             except Exception as error:  # noqa: BLE001 - the point of this module
-                self._failed(metric_of(item).name, error)
+                self._failed(metric_of(item).name, error, leave_out=leave_out)
                 done.append(None)
         return done
 
@@ -86,16 +89,18 @@ class Isolation:
         """Count series whose labels another series of the page has already."""
         self.dropped[family] += count
 
-    def _failed(self, family: str, error: Exception) -> None:
+    def _failed(self, family: str, error: Exception, *, leave_out: bool) -> None:
         if family in self._failed_now:
             return
-        self._failed_now.add(family)
+        if leave_out:
+            self._failed_now.add(family)
         self.errors[family] += 1
         if self._may_log(family):
             logger.error(
-                "%s cannot be rendered (%r) and is left out of the page",
+                "%s cannot be rendered (%r); %s is left out of the page",
                 family,
                 error,
+                "all of it" if leave_out else "one subject",
                 exc_info=error,
             )
 

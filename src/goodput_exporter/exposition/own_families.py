@@ -12,12 +12,12 @@ from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.exposition import catalogue as names
 from goodput_exporter.exposition.family import (
-    NOTHING,
+    AnyFamily,
     Family,
     Group,
     Labels,
     Samples,
-    one,
+    Single,
 )
 from goodput_exporter.exposition.metric import Metric
 from goodput_exporter.exposition.process import Process
@@ -48,7 +48,7 @@ class PageFacts:
 
 def _gpu_error(gpu: Gpu) -> Samples:
     if isinstance(gpu.seen, GpuSample):
-        return NOTHING
+        return {}
     code = None if gpu.seen.code is None else str(gpu.seen.code)
     return {(code, gpu.seen.reason): 1}
 
@@ -56,17 +56,17 @@ def _gpu_error(gpu: Gpu) -> Samples:
 def _measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
     def samples(gpu: Gpu) -> Samples:
         if isinstance(gpu.seen, GpuLost):
-            return NOTHING
+            return {}
         value = read(gpu.seen)
-        return NOTHING if value is None else {(gpu.seen.name,): value}
+        return {} if value is None else {(gpu.seen.name,): value}
 
     return Family(metric, samples)
 
 
 def _health(
     metric: Metric, read: Callable[[ExporterHealth], float | None]
-) -> Family[Snapshot]:
-    return Family(metric, lambda snapshot: one(read(snapshot.health)))
+) -> Single[Snapshot]:
+    return Single(metric, lambda snapshot: read(snapshot.health))
 
 
 def _by_name(counts: Mapping[str, int]) -> Samples:
@@ -75,7 +75,7 @@ def _by_name(counts: Mapping[str, int]) -> Samples:
 
 def _gpu_source_up(snapshot: Snapshot) -> Samples:
     up = snapshot.health.gpu_source_up
-    return NOTHING if up is None else {(snapshot.node,): int(up)}
+    return {} if up is None else {(snapshot.node,): int(up)}
 
 
 def _gpus_of(snapshot: Snapshot) -> list[Gpu]:
@@ -92,7 +92,7 @@ def _no_labels(_: object) -> Labels:
 
 GPUS: Final = Group(
     (
-        Family(names.GPU_UP, lambda gpu: one(int(isinstance(gpu.seen, GpuSample)))),
+        Single(names.GPU_UP, lambda gpu: int(isinstance(gpu.seen, GpuSample))),
         Family(names.GPU_ERROR, _gpu_error),
         _measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
         _measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
@@ -138,17 +138,17 @@ HEALTH: Final = Group(
     _no_labels,
 )
 
-PROCESS_FAMILIES: Final[tuple[Family[Process], ...]] = (
-    Family(names.PROCESS_MEMORY, lambda this: one(this.resident_bytes())),
-    Family(names.PROCESS_CPU, lambda this: one(this.cpu_seconds())),
-    Family(names.PROCESS_START, lambda this: one(this.start_seconds())),
-    Family(names.PROCESS_FDS, lambda this: one(this.open_fds())),
+PROCESS_FAMILIES: Final[tuple[AnyFamily[Process], ...]] = (
+    Single(names.PROCESS_MEMORY, lambda this: this.resident_bytes()),
+    Single(names.PROCESS_CPU, lambda this: this.cpu_seconds()),
+    Single(names.PROCESS_START, lambda this: this.start_seconds()),
+    Single(names.PROCESS_FDS, lambda this: this.open_fds()),
 )
 
 PROCESS: Final = Group(PROCESS_FAMILIES, lambda _: (Process(),), _no_labels)
 
-PAGE: Final[tuple[Family[PageFacts], ...]] = (
-    Family(names.SERIES, lambda page: one(page.series)),
+PAGE: Final[tuple[AnyFamily[PageFacts], ...]] = (
+    Single(names.SERIES, lambda page: page.series),
     Family(names.SERIES_DROPPED, lambda page: _by_name(page.dropped)),
     Family(names.COLLECTOR_ERRORS, lambda page: _by_name(page.errors)),
 )

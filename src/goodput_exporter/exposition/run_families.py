@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from operator import attrgetter
 from typing import Final
 
 from goodput_exporter.domain.ratios import LayerRatios
@@ -9,12 +11,12 @@ from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import STATE_TABLE, RunState
 from goodput_exporter.exposition import catalogue as names
 from goodput_exporter.exposition.family import (
-    NOTHING,
+    AnyFamily,
     Family,
     Group,
     Labels,
     Samples,
-    one,
+    Single,
 )
 
 LIVE_STATES: Final[tuple[tuple[RunState, Labels], ...]] = tuple(
@@ -25,6 +27,7 @@ LIVE_STATES: Final[tuple[tuple[RunState, Labels], ...]] = tuple(
 """Every state that a counter can hold; ``lost`` exists in the settled view only."""
 
 RATIOS: Final = tuple(LayerRatios.__dataclass_fields__)
+_ratio_values = attrgetter(*RATIOS)
 
 
 def gpu_seconds(run: RunView) -> Samples:
@@ -46,10 +49,12 @@ def restated(run: RunView) -> Samples:
 def ratio(run: RunView) -> Samples:
     """Give every ratio that is known, per window."""
     return {
-        (name, window): value
+        labels: value
         for window, layers in run.ratios.items()
-        for name in RATIOS
-        if (value := getattr(layers, name)) is not None
+        for labels, value in zip(
+            _ratio_labels(window), _ratio_values(layers), strict=True
+        )
+        if value is not None
     }
 
 
@@ -66,11 +71,11 @@ def run_info(run: RunView) -> Samples:
     return {labels: 1}
 
 
-def rank_coverage(run: RunView) -> Samples:
+def rank_coverage(run: RunView) -> float | None:
     """Give the share of ranks that report; absent where none is expected."""
     if not run.ranks_expected:
-        return NOTHING
-    return one(run.ranks_reporting / run.ranks_expected)
+        return None
+    return run.ranks_reporting / run.ranks_expected
 
 
 def steps(run: RunView) -> Samples:
@@ -89,36 +94,36 @@ def mfu(run: RunView) -> Samples:
     """Give MFU with what it rests on; absent where a part is unknown."""
     model = run.model
     if model.mfu is None:
-        return NOTHING
+        return {}
     return {(model.convention, model.dtype, model.gpu_model): model.mfu}
 
 
-FAMILIES: Final[tuple[Family[RunView], ...]] = (
+FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Family(names.RUN_GPU_SECONDS, gpu_seconds),
     Family(names.RUN_BADPUT, badput),
     Family(names.RUN_RESTATED, restated),
     Family(names.RUN_RATIO, ratio),
-    Family(names.RUN_OPEN, lambda run: one(run.tail_ns)),
+    Single(names.RUN_OPEN, lambda run: run.tail_ns),
     Family(names.RUN_INFO, run_info),
     Family(names.RUN_STATE, lambda run: {(run.state.value,): 1}),
-    Family(names.RUN_STARTED, lambda run: one(run.opened_ns)),
-    Family(names.RUN_ENDED, lambda run: one(run.ended_ns)),
-    Family(names.RUN_SEALED, lambda run: one(run.sealed_through_ns)),
-    Family(names.RUN_ASKED_DEVICES, lambda run: one(run.asked_devices)),
-    Family(names.RUN_RANK_COVERAGE, rank_coverage),
-    Family(names.RUN_STEP, lambda run: one(run.step)),
-    Family(names.RUN_HIGH_WATER_STEP, lambda run: one(run.high_water_step)),
-    Family(names.RUN_SAVED_STEP, lambda run: one(run.saved_step)),
-    Family(names.RUN_DURABLE_STEP, lambda run: one(run.durable_step)),
-    Family(names.RUN_EXPOSURE, lambda run: one(run.exposure_gpu_ns)),
-    Family(names.RUN_REFERENCE_STEP, lambda run: one(run.reference_step_ns)),
+    Single(names.RUN_STARTED, lambda run: run.opened_ns),
+    Single(names.RUN_ENDED, lambda run: run.ended_ns),
+    Single(names.RUN_SEALED, lambda run: run.sealed_through_ns),
+    Single(names.RUN_ASKED_DEVICES, lambda run: run.asked_devices),
+    Single(names.RUN_RANK_COVERAGE, rank_coverage),
+    Single(names.RUN_STEP, lambda run: run.step),
+    Single(names.RUN_HIGH_WATER_STEP, lambda run: run.high_water_step),
+    Single(names.RUN_SAVED_STEP, lambda run: run.saved_step),
+    Single(names.RUN_DURABLE_STEP, lambda run: run.durable_step),
+    Single(names.RUN_EXPOSURE, lambda run: run.exposure_gpu_ns),
+    Single(names.RUN_REFERENCE_STEP, lambda run: run.reference_step_ns),
     Family(names.RUN_STEPS, steps),
     Family(names.RUN_RESTARTS, restarts),
-    Family(names.RUN_INTERRUPTIONS, lambda run: one(run.interruptions)),
-    Family(names.RUN_TOKENS, lambda run: one(run.model.tokens)),
+    Single(names.RUN_INTERRUPTIONS, lambda run: run.interruptions),
+    Single(names.RUN_TOKENS, lambda run: run.model.tokens),
     Family(names.RUN_MFU, mfu),
-    Family(names.RUN_PEAK_UNKNOWN, lambda run: one(int(run.model.peak_flops is None))),
-    Family(names.RUN_MODEL_FLOPS, lambda run: one(run.model.first_time_flops)),
+    Single(names.RUN_PEAK_UNKNOWN, lambda run: int(run.model.peak_flops is None)),
+    Single(names.RUN_MODEL_FLOPS, lambda run: run.model.first_time_flops),
 )
 
 
@@ -128,6 +133,11 @@ def _subjects(snapshot: Snapshot) -> tuple[RunView, ...]:
 
 def _labels(run: RunView) -> Labels:
     return (run.key.run, run.key.namespace, run.kind)
+
+
+@cache
+def _ratio_labels(window: str) -> tuple[Labels, ...]:
+    return tuple((name, window) for name in RATIOS)
 
 
 def _yes(*, value: bool) -> str:

@@ -1,0 +1,51 @@
+"""One whole page, spelled out: what changes here changes for every user."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from goodput_exporter.exposition.catalogue import CATALOGUE
+from goodput_exporter.exposition.own_families import GPUS, HEALTH
+from goodput_exporter.exposition.render import MetricsPage
+from goodput_exporter.exposition.run_families import RUNS
+from tests.fakes.snapshots import (
+    bare_run_view,
+    gpu_lost,
+    gpu_sample,
+    run_view,
+    snapshot,
+)
+
+GOLDEN = Path(__file__).with_name("metrics.txt")
+REGENERATE = "if this is meant, write the new text to tests/golden/metrics.txt"
+
+
+def golden_page() -> str:
+    """Return the page of a run with a history, a new run, and two GPUs."""
+    ended = run_view("ended", ended_ns=1_760_000_400_500_000_000, outcome="succeeded")
+    now = snapshot(
+        run_view(), ended, bare_run_view(), gpus=[gpu_sample(0), gpu_lost(3)]
+    )
+    text = MetricsPage((RUNS, GPUS, HEALTH)).render(now).decode()
+    return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
+
+
+def test_the_page_is_as_it_was() -> None:
+    """Names, labels, help, order and every digit are what was agreed."""
+    assert golden_page() == GOLDEN.read_text(encoding="utf-8"), REGENERATE
+
+
+def test_every_metric_of_the_catalogue_is_exported() -> None:
+    """What the docs promise is on a page, and what is on a page is in the docs."""
+    here = snapshot(
+        run_view(ended_ns=1_760_000_400_000_000_000),
+        run_view(),  # a second run of the same name: its series are dropped
+        run_view("wrong", steps_redone=-1),
+        gpus=[gpu_sample(0), gpu_lost(3)],
+    )
+
+    page = MetricsPage().render(here).decode()
+
+    exported = set(re.findall(r"^# TYPE (\S+) ", page, re.MULTILINE))
+    assert exported == {metric.name for metric in CATALOGUE}
