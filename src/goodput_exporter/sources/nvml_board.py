@@ -10,7 +10,6 @@ from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.sources.nvml_wire import Answered, Began, Failed, Listed
 
 NS_PER_SECOND: Final = 1_000_000_000
-FIRST_DELAY_SECONDS: Final = 2.0
 LONGEST_DELAY_SECONDS: Final = 300.0
 """A GPU that hangs or crashes again and again is asked every five minutes at last."""
 
@@ -43,6 +42,7 @@ class _Gpu:
     last: Answered | Failed | None = None
     heard_ns: int = 0
     began_ns: int | None = None
+    is_confirmed: bool = False
     was_late: bool = False
     blame: Blame | None = None
 
@@ -69,7 +69,8 @@ class Board:
         self.driver = message.driver
         self.count = message.count
         for index in range(message.count):
-            self._gpus.setdefault(index, _Gpu()).heard_ns = now_ns
+            gpu = self._gpus.setdefault(index, _Gpu())
+            gpu.heard_ns, gpu.is_confirmed = now_ns, False
 
     def began(self, message: Began) -> None:
         """Note that calls on one GPU are under way."""
@@ -92,7 +93,7 @@ class Board:
     def _heard(self, message: Answered | Failed) -> _Gpu:
         gpu = self._gpus.setdefault(message.index, _Gpu())
         gpu.last, gpu.heard_ns, gpu.began_ns = message, message.mono_ns, None
-        gpu.was_late = False
+        gpu.is_confirmed, gpu.was_late = True, False
         return gpu
 
     def hanging(self, now_ns: int) -> list[int]:
@@ -116,12 +117,12 @@ class Board:
         return [index for index, gpu in self._listed() if gpu.began_ns is not None]
 
     def blame(self, index: int, now_ns: int, reason: str, detail: str) -> None:
-        """Leave one GPU alone, twice as long as the last time."""
+        """Leave one GPU alone: for one deadline, then twice as long every time."""
         gpu = self._gpus.setdefault(index, _Gpu())
         strikes = 1 if gpu.blame is None else gpu.blame.strikes + 1
-        seconds = min(FIRST_DELAY_SECONDS * 2 ** (strikes - 1), LONGEST_DELAY_SECONDS)
-        until_ns = now_ns + int(seconds * NS_PER_SECOND)
-        gpu.blame = Blame(strikes, until_ns, reason, detail)
+        longest_ns = int(LONGEST_DELAY_SECONDS * NS_PER_SECOND)
+        delay_ns = min(self.deadline_ns << min(strikes - 1, 30), longest_ns)
+        gpu.blame = Blame(strikes, now_ns + delay_ns, reason, detail)
 
     def restart(self, now_ns: int) -> None:
         """
@@ -160,17 +161,27 @@ class Board:
             for index, gpu in self._listed()
             if gpu.last is not None or silence or self._is_late(gpu, now_ns)
         ]
-        present = {seen.uuid for seen in told}
-        return told + [
-            GpuLost(
-                index,
-                at_ns=now_ns + offset_ns,
-                uuid=uuid,
-                code=None,
-                reason="lost",
-                detail=f"the driver lists {self.count} GPUs now, and not this one",
-            )
-            for uuid, index in sorted(self._home.items(), key=lambda item: item[1])
+        return told + self._missing({gpu.uuid for gpu in told}, now_ns, offset_ns)
+
+    def _missing(
+        self, present: set[str | None], now_ns: int, offset_ns: int
+    ) -> list[GpuLost]:
+        """
+        Name the GPUs that the driver no longer lists.
+
+        Not before every listed one has answered anew, or is late: when one goes
+        the others move up, and the last index is not the one that went.
+        """
+        if not all(
+            gpu.is_confirmed or gpu.was_late or self._is_late(gpu, now_ns)
+            for _, gpu in self._listed()
+        ):
+            return []
+        detail = f"the driver lists {self.count} GPUs now, and not this one"
+        by_index = sorted(self._home.items(), key=lambda item: item[1])
+        return [
+            GpuLost(index, now_ns + offset_ns, uuid, None, "lost", detail)
+            for uuid, index in by_index
             if uuid not in present
         ]
 

@@ -82,10 +82,13 @@ class Child:
             while index < self._count:
                 if generation != self._generation:
                     generation = self._generation
-                    device.forget_handle()
+                    device.forget()
                 began_ns = time.monotonic_ns()
                 self.send(Began(index, began_ns))
-                self.send(device.read())
+                told = device.read()
+                if generation != self._generation:
+                    continue  # it may be another GPU's index by now: ask again
+                self.send(told)
                 spent_seconds = (time.monotonic_ns() - began_ns) / 1e9
                 self._never.wait(max(0.0, self._interval_seconds - spent_seconds))
         except DriverGoneError as exc:

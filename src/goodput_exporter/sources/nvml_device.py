@@ -124,7 +124,7 @@ READINGS: Final = (
 
 class Device:
     """
-    One GPU by its NVML index; keeps its handle and what it does not support.
+    One GPU by its NVML index; remembers who it is and what it does not support.
 
     Args:
         index: NVML's index.
@@ -138,14 +138,14 @@ class Device:
         self.index = index
         self._now_ns = now_ns
         self._nvml = nvml
-        self._handle: object | None = None
+        self._is_known = False
         self._uuid: str | None = None
         self._name = ""
         self._unsupported: set[str] = set()
 
-    def forget_handle(self) -> None:
-        """Look the device up anew next time: indices move when a GPU goes."""
-        self._handle = None
+    def forget(self) -> None:
+        """Ask who it is anew next time: indices move when a GPU goes."""
+        self._is_known = False
 
     def read(self) -> Answered | Failed:
         """
@@ -158,34 +158,34 @@ class Device:
             DriverGoneError: NVML itself is down.
         """
         try:
-            if self._handle is None:
-                self._look_up()
-            return self._sample()
+            handle = self._nvml.nvmlDeviceGetHandleByIndex(self.index)
+            if not self._is_known:
+                self._identify(handle)
+            return self._sample(handle)
         except self._nvml.NVMLError as exc:
-            self.forget_handle()
+            self.forget()
             if exc.value in NVML_IS_DOWN:
                 raise DriverGoneError(exc.value, describe(exc)) from exc
             return Failed(
                 self.index, self._now_ns(), self._uuid, exc.value, describe(exc)
             )
 
-    def _look_up(self) -> None:
-        handle = self._nvml.nvmlDeviceGetHandleByIndex(self.index)
+    def _identify(self, handle: object) -> None:
         uuid = self._nvml.nvmlDeviceGetUUID(handle)
         if uuid != self._uuid:
             self._unsupported.clear()
         self._uuid = uuid
         self._name = self._nvml.nvmlDeviceGetName(handle)
-        self._handle = handle
+        self._is_known = True
 
-    def _sample(self) -> Answered:
+    def _sample(self, handle: object) -> Answered:
         values: Values = {}
         refusal: Exception | None = None
         for reading in READINGS:
             if self._unsupported.issuperset(reading.fields):
                 continue
             try:
-                values.update(self._ask(reading))
+                values.update(self._ask(reading, handle))
             except self._nvml.NVMLError as exc:
                 if exc.value in DEVICE_IS_DOWN | NVML_IS_DOWN:
                     raise
@@ -197,8 +197,8 @@ class Device:
             raise refusal
         return self._answer(values)
 
-    def _ask(self, reading: Reading) -> Values:
-        found = reading.call(self._nvml, self._handle)
+    def _ask(self, reading: Reading, handle: object) -> Values:
+        found = reading.call(self._nvml, handle)
         if not all(0 <= value <= reading.most for value in found):
             return {}
         return dict(zip(reading.fields, found, strict=True))
