@@ -92,6 +92,7 @@ class HeartbeatSource:
         if not self._is_closed and not self._intake.is_alive():
             msg = "the heartbeat thread has died; see the traceback above, and restart"
             raise SourceUnavailableError(msg)
+        self._intake.arrived.clear()
         seen: list[RunObservation] = []
         for _ in range(len(self._intake.queue)):
             item = self._intake.queue.popleft()
@@ -102,6 +103,10 @@ class HeartbeatSource:
                 self._intake.bytes_out += len(data)
                 seen.extend(self._reception.accept(data, sender, received_ns))
         return seen
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for news since the last drain, at most so long; return if any came."""
+        return self._intake.arrived.wait(seconds)
 
     def watch(self, incarnation: str, pid: int, start_ticks: int) -> bool:
         """

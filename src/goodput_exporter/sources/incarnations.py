@@ -150,7 +150,7 @@ class Incarnations:
         if track.run_id is not None:
             return (Flaw.RUN_CHANGED,)
         if run_id not in self._runs and len(self._runs) >= self._limits.runs:
-            self._sweep(at_ns)
+            self._sweep(at_ns, keep=track)
             if len(self._runs) >= self._limits.runs:
                 if track.is_fresh and track.process is None:
                     self._evict(track)
@@ -211,13 +211,14 @@ class Incarnations:
             return False
         return now_ns - track.at_ns > self._limits.silent_after_ns
 
-    def _sweep(self, now_ns: int) -> None:
+    def _sweep(self, now_ns: int, keep: Track | None = None) -> None:
         """Forget what is over; at most once a second, for it reads every track."""
         if self._swept_ns is not None and now_ns - self._swept_ns < NS_PER_SECOND:
             return
         self._swept_ns = now_ns
-        for track in [t for t in self._tracks.values() if self._is_over(t, now_ns)]:
-            self._evict(track)
+        for track in list(self._tracks.values()):
+            if track is not keep and self._is_over(track, now_ns):
+                self._evict(track)
 
     def _evict(self, track: Track) -> None:
         del self._tracks[track.inc]

@@ -71,6 +71,7 @@ class Intake(threading.Thread):
         self.watch = ProcessWatch(self._epoll, now_ns, limits.watched_pids)
         self.queue: deque[Arrival | ProcessExit] = deque()
         self.tally = Tally()
+        self.arrived = threading.Event()
         self.bytes_out = 0  # written by the drainer only; bytes_in by this thread
         self._bytes_in = 0
         self._unix_senders = Senders(limits)
@@ -108,6 +109,8 @@ class Intake(threading.Thread):
         else:
             self._end(fd)
         self._flush_gone()
+        # Once per turn, not per datagram: setting it takes a lock.
+        self.arrived.set()
 
     def _end(self, fd: int) -> None:
         """Queue an exit behind every datagram that was sent before it."""
