@@ -235,7 +235,7 @@ def test_a_wedged_driver_loses_every_gpu_and_blocks_nobody(
 def test_nvml_that_never_comes_up_is_a_fault(driver: FakeDriver) -> None:
     """A driver that hangs in its initialisation is unresponsive, and heals."""
     driver.play("count 8", "fault nvmlInitWithFlags hang")
-    with closing(source_on(driver, init_seconds=0.3)) as source:
+    with closing(source_on(driver, init_seconds=1.0)) as source:
         until(lambda: source.state()[0] is False, source)
 
         assert "driver unresponsive" in source.state()[1]
