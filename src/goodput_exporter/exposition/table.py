@@ -10,46 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from goodput_exporter.exposition.family import AnyFamily, Family, Labels, Single
 from goodput_exporter.exposition.isolation import Isolation
-from goodput_exporter.exposition.labels import clean, prefix
+from goodput_exporter.exposition.labels import clean
+from goodput_exporter.exposition.lines import Lines
 from goodput_exporter.exposition.metric import Kind, Metric
-from goodput_exporter.exposition.numbers import (
-    LIMIT,
-    REFUSED,
-    plain_texts,
-    seconds_texts,
-)
+from goodput_exporter.exposition.numbers import REFUSED, plain_texts, seconds_texts
 
 T = TypeVar("T")
 Block = tuple[bytes, int]
 """Lines, and how many they are."""
-
-
-class Prefixes(dict[Labels, str]):
-    """
-    What stands before the value, for each series of one family and subject.
-
-    Args:
-        metric: The family's metric.
-        subject_labels: The first label values, already clean.
-    """
-
-    def __init__(self, metric: Metric, subject_labels: Labels) -> None:
-        super().__init__()
-        self._metric = metric
-        self._subject_labels = subject_labels
-        self.has_duplicates = False
-
-    def __missing__(self, labels: Labels) -> str:
-        """Write down a series that appears for the first time."""
-        values = (*self._subject_labels, *labels)
-        text = prefix(self._metric.name, self._metric.labels, values)
-        self.has_duplicates |= text in self.values()
-        self[labels] = text
-        return text
+_ONLY: Final[tuple[Labels, ...]] = ((),)
 
 
 @dataclass(slots=True)
@@ -60,14 +33,14 @@ class Row(Generic[T]):
     Args:
         subject: Who; kept, so that its ``id`` stays its own.
         labels: Its label values, clean.
-        prefixes: Per family.
+        lines: Per family, as far as it had samples.
         blocks: Lines per family; None where the family failed.
         series: How many lines there are.
     """
 
     subject: T
     labels: Labels
-    prefixes: list[Prefixes]
+    lines: list[Lines | None]
     blocks: list[bytes | None]
     series: int = 0
 
@@ -122,12 +95,9 @@ class Table(Generic[T]):
     def _new_row(self, subject: T) -> Row[T]:
         labels = tuple(map(clean, self._labels(subject)))
         before = self._by_labels.get(labels)
-        prefixes = (
-            [Prefixes(family.metric, labels) for family in self._families]
-            if before is None
-            else before.prefixes
-        )
-        return Row(subject, labels, prefixes, [None] * len(self._families))
+        width = len(self._families)
+        lines: list[Lines | None] = [None] * width if before is None else before.lines
+        return Row(subject, labels, lines, [None] * width)
 
     def _fill(self, rows: list[Row[T]]) -> None:
         """Write the lines of *rows*; a family that raises leaves them None."""
@@ -155,7 +125,7 @@ class Table(Generic[T]):
         values = [family.read(row.subject) for row in rows]
         texts = iter(self._texts(family.metric, [v for v in values if v is not None]))
         return [
-            (f"{row.prefixes[column][()]}{text}\n".encode(), 1)
+            (self._lines(row, column, _ONLY).fill_one(text), 1)
             if value is not None and (text := next(texts))
             else (b"", 0)
             for row, value in zip(rows, values, strict=True)
@@ -166,35 +136,45 @@ class Table(Generic[T]):
     ) -> list[Block]:
         samples = [family.samples(row.subject) for row in rows]
         values = [value for one in samples for value in one.values()]
-        texts = iter(self._texts(family.metric, values))
+        texts = self._texts(family.metric, values)
+        all_stand = REFUSED not in texts
         blocks: list[Block] = []
+        end = 0
         for row, one in zip(rows, samples, strict=True):
-            prefixes = row.prefixes[column]
-            lines = [
-                f"{prefixes[labels]}{text}\n"
-                # `one` comes first: zip must not take a text that is another row's.
-                for labels, text in zip(one, texts, strict=False)
-                if text
-            ]
-            if prefixes.has_duplicates:
-                lines = self._without_duplicates(family.metric, lines)
-            blocks.append(("".join(lines).encode(), len(lines)))
+            start, end = end, end + len(one)
+            if not one:
+                blocks.append((b"", 0))
+                continue
+            lines = self._lines(row, column, tuple(one))
+            if all_stand and not lines.has_repeats:
+                blocks.append((lines.fill(texts[start:end]), len(one)))
+            else:
+                blocks.append(self._some(family.metric, lines, texts[start:end]))
         return blocks
 
-    def _texts(self, metric: Metric, values: list[float]) -> list[str]:
-        if not values:
-            return []
-        lowest = 0 if metric.kind is Kind.COUNTER else -LIMIT
-        write = seconds_texts if metric.in_ns else plain_texts
-        texts = write(values, lowest)
+    def _some(self, metric: Metric, lines: Lines, texts: list[bytes]) -> Block:
+        standing = lines.fill_some(texts)
+        repeats = len(texts) - texts.count(REFUSED) - len(standing)
+        if repeats:
+            self._isolation.drop(metric.name, repeats)
+        return b"".join(standing), len(standing)
+
+    def _lines(self, row: Row[T], column: int, keys: tuple[Labels, ...]) -> Lines:
+        lines = row.lines[column]
+        if lines is None or lines.keys != keys:
+            metric = self._families[column].metric
+            lines = row.lines[column] = Lines(metric, row.labels, keys)
+        return lines
+
+    def _texts(self, metric: Metric, values: list[float]) -> list[bytes]:
+        texts = (
+            seconds_texts(values)
+            if metric.in_ns
+            else plain_texts(values, negative=metric.kind is not Kind.COUNTER)
+        )
         if REFUSED in texts:
             self._isolation.refuse(metric.name, texts.count(REFUSED))
         return texts
-
-    def _without_duplicates(self, metric: Metric, lines: list[str]) -> list[str]:
-        first = {line.rpartition(" ")[0]: line for line in reversed(lines)}
-        self._isolation.drop(metric.name, len(lines) - len(first))
-        return list(reversed(first.values()))
 
     def _keep(self, rows: list[Row[T]]) -> list[Row[T]]:
         """Drop all but the first row of each label set; remember what is complete."""
