@@ -78,9 +78,10 @@ def sentence(run: Answer) -> str:
     if not shown:
         return "Nothing has been booked."
     parts = [
-        f"{line.percent:.1f} % went to {IN_WORDS.get(line.state, line.state)}"
+        f"{line.percent:.1f} % to {IN_WORDS.get(line.state, line.state)}"
         for line in shown
     ]
+    parts[0] = parts[0].replace(" to ", " went to ", 1)
     rest = 100 - sum(line.percent for line in shown)
     tail = f"; the rest, {rest:.1f} %, is small" if rest >= 0.05 else ""  # noqa: PLR2004  # shows as 0.1
     return f"Of {total:.1f} {unit(run)}, {', '.join(parts)}{tail}."

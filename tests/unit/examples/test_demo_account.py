@@ -49,7 +49,7 @@ def test_the_sentence_names_the_largest_part_first() -> None:
 
     assert said == (
         "Of 10.0 device-seconds, 80.0 % went to new training progress, "
-        "20.0 % went to the outage."
+        "20.0 % to the outage."
     )
 
 
