@@ -71,8 +71,8 @@ def test_pointing_at_the_bar_says_what_it_is(page: Page, stage: Stage) -> None:
 
     page.wait("readout.innerText.includes('down')")
     said = page.text("#readout")
-    assert said.startswith("down (gpu error) · ")
-    assert "12 min 22 s · 1.6 GPU-hours · XID 79 on GPU 3" in said
+    assert said.startswith("down (GPU error) · ")
+    assert "12 min 22 s · 1.65 GPU-hours · XID 79 on GPU 3" in said
 
 
 def test_the_keyboard_reaches_every_segment(page: Page, stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.exposition.windows import Reading
 
 API: Final = "/api/v1/runs"
+LATELY_NS: Final = 86_400 * NS_PER_SECOND
+"""How long a failed run asks for attention: until someone has been at work once."""
 
 
 def run_list(snapshot: Snapshot) -> schemas.RunList:
@@ -24,7 +26,7 @@ def run_list(snapshot: Snapshot) -> schemas.RunList:
     return schemas.RunList(
         at=rfc3339(snapshot.at_ns),
         node=shown(snapshot.node),
-        runs=[_line(view) for view in by_attention(snapshot.runs)],
+        runs=[_line(view) for view in by_attention(snapshot)],
     )
 
 
@@ -63,14 +65,15 @@ def run_detail(
     )
 
 
-def by_attention(runs: Iterable[RunView]) -> list[RunView]:
+def by_attention(snapshot: Snapshot) -> list[RunView]:
     """
     Order runs by who needs a person first.
 
-    Failed runs that lately ended and running ones that lose time now come
-    first, the larger ones before the smaller; what is over and well is last.
+    Running ones that lose time now come first, then those that failed within
+    ``LATELY_NS``, then the other running ones, the larger before the smaller;
+    what is over is last.
     """
-    return sorted(runs, key=_attention)
+    return sorted(snapshot.runs, key=lambda view: _attention(view, snapshot.at_ns))
 
 
 def loses_time_now(view: RunView) -> bool:
@@ -91,15 +94,22 @@ def lifetime(view: RunView) -> Account:
     return account
 
 
-def _attention(view: RunView) -> tuple[int, int, float, str]:
-    rank = 3
-    if view.ended_ns is None:
-        rank = 0 if loses_time_now(view) else 1
-    elif view.outcome == "failed":
-        rank = 2
+def _attention(view: RunView, at_ns: int) -> tuple[int, int, float, str]:
     recent = view.ratios.get("1h") or view.ratios.get("lifetime")
     goodput = recent.goodput if recent is not None else None
-    return rank, -view.asked_devices, 1.0 if goodput is None else goodput, str(view.key)
+    return (
+        _rank(view, at_ns),
+        -view.asked_devices,
+        1.0 if goodput is None else goodput,
+        str(view.key),
+    )
+
+
+def _rank(view: RunView, at_ns: int) -> int:
+    if view.ended_ns is None:
+        return 0 if loses_time_now(view) else 2
+    lately = at_ns - view.ended_ns < LATELY_NS
+    return 1 if view.outcome == "failed" and lately else 3
 
 
 def _identity(view: RunView) -> dict[str, Any]:

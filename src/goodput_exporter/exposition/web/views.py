@@ -51,7 +51,7 @@ class Loss:
 
 def run_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return one line per run, those that need attention first."""
-    return [_row(view) for view in by_attention(snapshot.runs)]
+    return [_row(view) for view in by_attention(snapshot)]
 
 
 def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -61,6 +61,7 @@ def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
     """Return everything that the page of one run prints and draws."""
+    unit = loss_unit(reading, gpus=view.devices_are_gpus)
     return {
         "name": shown(view.key.run),
         "place": f"{shown(view.key.cluster)} / {shown(view.key.namespace)}",
@@ -75,8 +76,9 @@ def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
         "headline": headline(view, reading),
         "chart": chart_data(view, reading),
         "waterfall": waterfall(reading.layers),
-        "losses": losses(reading, gpus=view.devices_are_gpus),
-        "causes": causes(reading, gpus=view.devices_are_gpus),
+        "losses": losses(reading, unit),
+        "causes": causes(reading, unit),
+        "unit": unit.name,
         "facts": facts(view, reading),
         "incidents": [_incident(view, incident) for incident in view.incidents],
         "sum": sum_sentence(view, reading),
@@ -88,7 +90,12 @@ def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
     }
 
 
-def losses(reading: Reading, *, gpus: bool) -> list[Loss]:
+def loss_unit(reading: Reading, *, gpus: bool) -> words.Unit:
+    """Return the unit that all lines of the ranking share."""
+    return words.unit_for(max(_lost(reading).values(), default=0), gpus=gpus)
+
+
+def losses(reading: Reading, unit: words.Unit) -> list[Loss]:
     """
     Rank where the window's GPU time went, the largest loss first.
 
@@ -96,19 +103,14 @@ def losses(reading: Reading, *, gpus: bool) -> list[Loss]:
     (queued, unobserved) is listed last and has no share.
     """
     wall_ns = observed_wall_ns(reading)
-    lost = {
-        state: gpu_ns
-        for state, gpu_ns in reading.account.gpu_ns.items()
-        if state is not RunState.PRODUCTIVE and gpu_ns > 0
-    }
-    unit = words.unit_for(max(lost.values(), default=0), gpus=gpus)
+    lost = _lost(reading)
     largest = max(lost.values(), default=1)
     return [
         Loss(
             name=words.STATE_NAME[state],
             css=words.STATE_CLASS[state],
             layer=words.LAYER_NAME[LAYER_OF[state]],
-            amount=f"{unit.number(gpu_ns)} {unit.name}",
+            amount=unit.number(gpu_ns),
             share=words.percent(gpu_ns / wall_ns) if _is_inside(state) else "",
             per_mille=1000 * gpu_ns / largest,
         )
@@ -118,24 +120,21 @@ def losses(reading: Reading, *, gpus: bool) -> list[Loss]:
     ]
 
 
-def causes(reading: Reading, *, gpus: bool) -> list[dict[str, str]]:
+def causes(reading: Reading, unit: words.Unit) -> list[dict[str, str]]:
     """Rank the window's badput by what caused it; one line alone says nothing."""
     known = {c: ns for c, ns in reading.account.bad_gpu_ns.items() if ns > 0}
-    unit = words.unit_for(max(known.values(), default=0), gpus=gpus)
     return [
-        {
-            "name": words.CAUSE_NAME[cause],
-            "amount": f"{unit.number(gpu_ns)} {unit.name}",
-        }
+        {"name": words.CAUSE_NAME[cause], "amount": unit.number(gpu_ns)}
         for cause, gpu_ns in sorted(known.items(), key=lambda item: -item[1])
     ]
 
 
-def facts(view: RunView, reading: Reading) -> list[dict[str, str]]:
+def facts(view: RunView, reading: Reading) -> list[dict[str, Any]]:
     """Return the few figures that stand on their own, with what they mean."""
     exposure = words.MISSING
     if view.exposure_gpu_ns is not None:
         exposure = words.gpu_time(view.exposure_gpu_ns, gpus=view.devices_are_gpus)
+    # A figure and its unit are set apart: the figure is what the eye looks for.
     found = [
         ("Exposure", exposure, "what a crash now would cost"),
         ("Durable step", _number(view.durable_step), _saved(view)),
@@ -149,7 +148,10 @@ def facts(view: RunView, reading: Reading) -> list[dict[str, str]]:
         mfu = words.percent(reading.layers.model or view.model.mfu)
         convention = view.model.convention or "unknown"
         found.append(("MFU", mfu, f"model FLOPs, {convention} convention"))
-    return [{"name": n, "value": value, "note": note} for n, value, note in found]
+    return [
+        {"name": name, "value": _split(value), "note": note}
+        for name, value, note in found
+    ]
 
 
 def sum_sentence(view: RunView, reading: Reading) -> str:
@@ -208,8 +210,22 @@ def rests_on(view: RunView, reading: Reading) -> list[dict[str, str]]:
     return [{"name": name, "text": text} for name, text in found]
 
 
+def _lost(reading: Reading) -> dict[RunState, int]:
+    return {
+        state: gpu_ns
+        for state, gpu_ns in reading.account.gpu_ns.items()
+        if state is not RunState.PRODUCTIVE and gpu_ns > 0
+    }
+
+
 def _other_notes(view: RunView) -> list[str]:
     return [n for n in view.notes if "rank without a GPU" not in n]
+
+
+def _split(value: str) -> tuple[str, str]:
+    figure, _, unit = value.partition(" ")
+    # "42 %" and "4 min 12 s" belong together; GPU time has its unit below.
+    return (figure, unit) if "-" in unit else (value, "")
 
 
 def _row(view: RunView) -> dict[str, Any]:
@@ -226,9 +242,9 @@ def _row(view: RunView) -> dict[str, Any]:
         "attention": loses_time_now(view) or view.outcome == "failed",
         "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
         "goodput": words.percent(reading.layers.goodput),
-        "bound": "at most " if view.upper_bound else "",
+        "bound": "≤ " if view.upper_bound else "",
         "window": "lifetime" if reading.window == LIFETIME else "last hour",
-        "cost": words.gpu_time(cost_ns, gpus=view.devices_are_gpus),
+        "cost": _split(words.gpu_time(cost_ns, gpus=view.devices_are_gpus)),
         "strip": strip(reading.segments, reading.span),
     }
 
@@ -276,7 +292,7 @@ def _incident(view: RunView, incident: Incident) -> dict[str, Any]:
         "rule": incident.rule,
         "evidence": [shown(line) for line in incident.evidence],
         "took": took or "not yet recovered",
-        "how": "" if incident.how is None else incident.how.value.replace("_", " "),
+        "how": "" if incident.how is None else words.HOW_PHRASE[incident.how],
         "lost_steps": _number(incident.lost_steps),
         "cost": words.gpu_time(cost_ns, gpus=view.devices_are_gpus),
         "parts": _parts(incident.gpu_ns),

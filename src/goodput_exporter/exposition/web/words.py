@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.domain.states import Cause, Layer, RunState
+from goodput_exporter.domain.states import Cause, How, Layer, RunState
 
 MISSING: Final = "–"
 
@@ -76,7 +76,23 @@ CAUSE_PHRASE: Final = MappingProxyType(
 
 CAUSE_NAME: Final = MappingProxyType(
     {cause: cause.value.replace("_", " ") for cause in Cause}
-    | {Cause.NONE: "no interruption"}
+    | {
+        Cause.NONE: "no interruption",
+        Cause.OOM_KILLED: "out of memory",
+        Cause.GPU_ERROR: "GPU error",
+        Cause.GPU_LOST: "GPU lost",
+    }
+)
+
+HOW_PHRASE: Final = MappingProxyType(
+    {
+        How.PROCESS: "came back with a new process",
+        How.CONTAINER: "came back with a new container",
+        How.POD: "came back with a new pod",
+        How.WORKLOAD: "came back with a new workload",
+        How.IN_PROCESS: "came back inside its process",
+        How.ELASTIC: "went on with fewer ranks",
+    }
 )
 
 LAYER_NAME: Final = MappingProxyType(
@@ -110,7 +126,8 @@ class Unit:
     def number(self, gpu_ns: int) -> str:
         """Return *gpu_ns* in this unit, without its name."""
         value = gpu_ns / self.ns
-        return f"{value:,.1f}" if value < 1_000 else f"{value:,.0f}"  # noqa: PLR2004 - from there on a tenth is noise
+        digits = 2 if value < 10 else 1 if value < 1_000 else 0  # noqa: PLR2004 - three figures tell enough
+        return f"{value:,.{digits}f}"
 
 
 def unit_for(largest_gpu_ns: int, *, gpus: bool) -> Unit:

@@ -102,6 +102,19 @@
   const fallColor = (step) =>
     css(step.kind === "whole" ? "--whole" : step.kind === "rest" ? "--state-productive" : layerColor[step.layer]);
 
+  // Where a share is written: before a loss, behind what is left, and
+  // inside the bar where neither side has room.
+  const shareAt = (chart, box, width, kind) => {
+    const gap = 7;
+    const before = Math.min(box.x, box.base) - gap - width;
+    const behind = Math.max(box.x, box.base) + gap;
+    const fitsBefore = before >= chart.chartArea.left;
+    const fitsBehind = behind + width <= chart.chartArea.right;
+    if (kind === "loss" && fitsBefore) return before;
+    if (fitsBehind) return behind;
+    return fitsBefore ? before : Math.max(box.x, box.base) - gap - width;
+  };
+
   // The share stands beside its bar, so that no axis has to be read.
   const shares = {
     id: "shares",
@@ -113,13 +126,8 @@
       chart.getDatasetMeta(0).data.forEach((element, index) => {
         const text = data.waterfall[index].text;
         const box = element.getProps(["x", "base", "y"], true);
-        const right = Math.max(box.x, box.base) + 7;
-        const width = pen.measureText(text).width;
-        const fits = right + width <= chart.chartArea.right;
-        const left = Math.min(box.x, box.base) - 7 - width;
-        const inside = !fits && left < chart.chartArea.left;
         pen.fillStyle = css("--ink");
-        pen.fillText(text, fits ? right : inside ? Math.max(box.x, box.base) - width - 7 : left, box.y);
+        pen.fillText(text, shareAt(chart, box, pen.measureText(text).width, data.waterfall[index].kind), box.y);
       });
       pen.restore();
     },
@@ -151,11 +159,15 @@
     },
   });
 
-  const when = (ms) => window.goodputLocalTime(new Date(ms), "clock");
+  const when = (s) => {
+    const [from, to] = [new Date(s.from), new Date(s.to)];
+    const said = window.goodputLocalTime;
+    return `${said(from, "clock")} to ${said(to, "clock", from)}`;
+  };
 
   const sentence = (s) => [
     s.cause ? `${s.name} (${s.cause})` : s.name,
-    `${when(s.from)} to ${when(s.to)}`,
+    when(s),
     s.length,
     s.gpu_time,
     s.steps,
@@ -249,6 +261,7 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     draw();
     say();
+    document.fonts.ready.then(draw);
   };
 
   // Both scripts are deferred; this one needs the other's local times.

@@ -11,11 +11,12 @@
   const SHORT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const DAY = { month: "short", day: "numeric" };
 
-  // Today's times need no date; all others are ambiguous without one.
-  const local = (date, style) => {
-    const today = date.toDateString() === new Date().toDateString();
+  // A time on the reader's own day (or on the day just named) needs no date;
+  // all others are ambiguous without one.
+  const local = (date, style, day = new Date()) => {
+    const same = date.toDateString() === day.toDateString();
     const options = style === "clock" ? CLOCK : SHORT;
-    return date.toLocaleString(undefined, today ? options : { ...DAY, ...options });
+    return date.toLocaleString(undefined, same ? options : { ...DAY, ...options });
   };
 
   const showLocalTimes = (root) => {
