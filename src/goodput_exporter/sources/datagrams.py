@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -32,7 +31,8 @@ SLACK_SECONDS: Final = 0.010
 SLACK_RATIO: Final = 0.02
 
 SOURCES: Final = frozenset({"sdk", "auto", "log", "inferred"})
-PHASES: Final = MappingProxyType({phase.value: phase for phase in Phase})
+# A dict and not its proxy: this is looked up for every phase of every message.
+PHASES: Final = {phase.value: phase for phase in Phase}
 
 _STRICT: Final = msgspec.json.Decoder(Message)
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -59,13 +59,11 @@ def decode(data: bytes) -> tuple[Message, tuple[Drop, ...]]:
     """
     if len(data) > MAX_BYTES:
         raise RefusedError(Reason.TOO_BIG, f"{len(data)} bytes or more")
-    # Counting brackets bounds the depth from above in 0.1 us; only messages
-    # with many of them (a hello has six) are measured properly.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth(data) > MAX_DEPTH:
-        raise RefusedError(Reason.DEPTH)
     try:
         message, drops = _STRICT.decode(data), NO_DROPS
-    except ValueError:
+    except (ValueError, RecursionError):
+        if depth(data) > MAX_DEPTH:
+            raise RefusedError(Reason.DEPTH) from None
         message, drops = salvage(data)
     return message, drops + _contradictions(message)
 
@@ -130,18 +128,27 @@ def phases_of(message: Message) -> tuple[dict[Phase, int], tuple[Flaw, ...]]:
     Names that are not ours are summed into ``OTHER``; none is kept, so that a
     job's own names can never grow our memory.
     """
-    cum_ns: dict[Phase, int] = {}
-    total_s = 0.0
-    for name, seconds in message.cum.items():
-        phase = PHASES.get(name, Phase.OTHER)
-        total_s += seconds
-        cum_ns[phase] = cum_ns.get(phase, 0) + round(seconds * NS_PER_SECOND)
+    try:
+        cum_ns = {
+            PHASES[name]: round(s * NS_PER_SECOND) for name, s in message.cum.items()
+        }
+    except KeyError:
+        cum_ns = _summed(message.cum)
+    total_s = sum(message.cum.values())
     flaws: tuple[Flaw, ...] = ()
     if abs(total_s - message.up) > message.up * SLACK_RATIO + SLACK_SECONDS:
         flaws += (Flaw.CUM_SUM,)
     if len(message.cum) > MAX_PHASES:
         flaws += (Flaw.PHASES,)
     return cum_ns, flaws
+
+
+def _summed(cum: dict[str, float]) -> dict[Phase, int]:
+    cum_ns: dict[Phase, int] = {}
+    for name, seconds in cum.items():
+        phase = PHASES.get(name, Phase.OTHER)
+        cum_ns[phase] = cum_ns.get(phase, 0) + round(seconds * NS_PER_SECOND)
+    return cum_ns
 
 
 def report_of(  # noqa: PLR0913 - what the wire cannot say about itself

@@ -85,13 +85,19 @@ class Intake(threading.Thread):
     def run(self) -> None:
         """Serve sockets and exits until told to stop."""
         while True:
-            for fd, _ in self._epoll.poll():
-                if fd == self._wake:
-                    self._read_unix(SWEEP)
-                    self._read_udp(SWEEP)
-                    self._flush_gone()
-                    return
+            ready = [fd for fd, _ in self._epoll.poll()]
+            for fd in ready:
                 self._serve(fd)
+            if self._wake in ready:
+                self._finish()
+                return
+
+    def _finish(self) -> None:
+        """Take what the kernel holds at the end: datagrams, then exits."""
+        self._read_unix(SWEEP)
+        self._read_udp(SWEEP)
+        for fd, _ in self._epoll.poll(0):
+            self._serve(fd)
 
     def stop(self) -> None:
         """Take what the kernel still holds, then end the thread."""

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Instant = Annotated[float, Meta(ge=0, le=1e11)]
 Uint = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Step = Annotated[int, Meta(ge=0, le=2**53)]
 Restored = Annotated[int, Meta(ge=-1, le=2**53)]
@@ -18,7 +19,7 @@ Size = Annotated[float, Meta(gt=0, le=1e18)]
 Extent = Annotated[int, Meta(gt=0, le=2**40)]
 
 
-class Model(msgspec.Struct, gc=False):
+class Model(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """The hello message's ``model`` object."""
 
     params: Size | None = None
@@ -30,12 +31,14 @@ class Model(msgspec.Struct, gc=False):
     seq: Extent | None = None
 
 
-class Message(msgspec.Struct, gc=False):
+class Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """
     One datagram of wire v1, in the wire's own names and units (seconds).
 
-    Only fields that are read are declared; the others are ignored, as fields of
-    a later minor version are. ``wa`` is one of them: no wall clock is trusted.
+    Fields of a later minor version are ignored, by the slow path: the strict one
+    refuses them, and so knows without counting that nothing nests too deep.
+    ``lr``, ``lws``, ``wa``, ``par`` and ``gas`` are declared for its sake and read
+    by nobody; ``wa`` above all, for no wall clock is trusted.
     """
 
     v: Literal[1]
@@ -75,3 +78,8 @@ class Message(msgspec.Struct, gc=False):
     dt: str | None = None
     gpu: Annotated[list[str], Meta(max_length=64)] | None = None
     pk: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    lr: Index | None = None
+    lws: Index | None = None
+    wa: Instant | None = None
+    par: dict[str, Extent] | None = None
+    gas: Extent | None = None

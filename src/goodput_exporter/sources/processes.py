@@ -109,11 +109,14 @@ class ProcessWatch:
             raise
         except OSError as exc:
             self.unwatched += 1
-            _log.warning(
-                "pid %d cannot be watched (%s); its exit will be seen as silence only",
-                pid,
-                exc,
-            )
+            # One line tells why; the counter tells how many.
+            if self.unwatched == 1:
+                _log.warning(
+                    "pid %d cannot be watched (%s); its exit will be seen as silence "
+                    "only; further ones are counted",
+                    pid,
+                    exc,
+                )
             return None
         process = self._describe(pid)
         self._by_fd[fd] = process

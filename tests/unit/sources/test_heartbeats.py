@@ -179,6 +179,37 @@ def test_a_new_exporter_finds_the_processes_of_the_old_one(
     assert not source.watch(INC, rank.pid, ticks)
 
 
+def test_a_remembered_incarnation_goes_on_reporting(
+    path: Path, open_source: Open
+) -> None:
+    """What we knew of a process is tied to what it says next, and to its end."""
+    with child(path) as rank:
+        ticks = start_ticks_of(rank.pid)
+        assert ticks is not None
+        source = open_source()
+        assert source.watch("f" * 16, rank.pid, ticks)
+        send(path, heartbeat(inc="f" * 16, up=0.5, pa=0, cum={"init": 0.5}))
+
+        drain_until(source, lambda _: source.counts().rejected["sender"] == 1)
+        rank.kill()
+        [exited] = drain_until(source, count(1))
+
+    assert isinstance(exited, RankExited)
+    assert exited.incarnation == "f" * 16
+
+
+def test_an_end_just_before_ours_is_delivered(path: Path, open_source: Open) -> None:
+    """A process that dies while we stop is still seen to die."""
+    source = open_source()
+    with child(path, heartbeat(up=0.1, pa=0, cum={"init": 0.1})) as rank:
+        drain_until(source, count(1))
+        rank.kill()
+
+    source.close()
+
+    assert [type(seen) for seen in source.drain()] == [RankExited]
+
+
 def test_closing_loses_nothing(path: Path, open_source: Open) -> None:
     """What was sent before the end is still drained; the socket file is gone."""
     source = open_source()
