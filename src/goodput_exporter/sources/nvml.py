@@ -104,11 +104,11 @@ class NvmlSource:
         A sample is dated when the GPU answered, so its age shows. A GPU that has
         never been listed is absent: no driver, no GPUs.
         """
-        mono_ns = time.monotonic_ns()
-        offset_ns = self._now_ns() - mono_ns
         with self._lock:
             silence = None if self._outage is None else self._outage.detail
-            return self._board.observations(mono_ns, offset_ns, silence)
+            return self._board.observations(
+                time.monotonic_ns(), self._now_ns(), silence
+            )
 
     def state(self) -> tuple[bool | None, str]:
         """
@@ -197,6 +197,7 @@ class NvmlSource:
         return Ending.CLOSED
 
     def _take(self, message: Message) -> None:
+        offset_ns = self._now_ns() - time.monotonic_ns()
         with self._lock:
             match message:
                 case Listed():
@@ -205,9 +206,9 @@ class NvmlSource:
                 case Began():
                     self._board.began(message)
                 case Answered():
-                    self._board.answered(message)
+                    self._board.answered(message, message.mono_ns + offset_ns)
                 case Failed():
-                    self._board.failed(message)
+                    self._board.failed(message, message.mono_ns + offset_ns)
         if isinstance(message, Unavailable):
             self._out(outage_of(message, self._gpus_on_bus()))
         elif isinstance(message, Listed):

@@ -39,7 +39,8 @@ class Blame:
 @dataclass(slots=True)
 class _Gpu:
     uuid: str | None = None
-    last: Answered | Failed | None = None
+    last: GpuSample | Failed | None = None
+    last_at_ns: int = 0
     heard_ns: int = 0
     began_ns: int | None = None
     is_confirmed: bool = False
@@ -76,9 +77,17 @@ class Board:
         """Note that calls on one GPU are under way."""
         self._gpus.setdefault(message.index, _Gpu()).began_ns = message.mono_ns
 
-    def answered(self, message: Answered) -> None:
-        """Take over a sample; it remembers the UUID and works off the blame."""
-        gpu = self._heard(message)
+    def answered(self, message: Answered, at_ns: int) -> None:
+        """
+        Take over a sample; it remembers the UUID and works off the blame.
+
+        Args:
+            message: What the GPU told.
+            at_ns: ``message.mono_ns`` on the ledger's clock, converted once:
+                two conversions differ by the time between two clock reads.
+        """
+        gpu = self._heard(message, at_ns)
+        gpu.last = _sample(message, at_ns)
         gpu.uuid = message.uuid
         self._home[message.uuid] = message.index
         if gpu.blame is not None:
@@ -86,13 +95,13 @@ class Board:
             if calm_ns > FORGIVEN_AFTER_SECONDS * NS_PER_SECOND:
                 gpu.blame = None
 
-    def failed(self, message: Failed) -> None:
-        """Take over that one GPU returned an error."""
-        self._heard(message)
+    def failed(self, message: Failed, at_ns: int) -> None:
+        """Take over that one GPU returned an error, dated as in ``answered``."""
+        self._heard(message, at_ns).last = message
 
-    def _heard(self, message: Answered | Failed) -> _Gpu:
+    def _heard(self, message: Answered | Failed, at_ns: int) -> _Gpu:
         gpu = self._gpus.setdefault(message.index, _Gpu())
-        gpu.last, gpu.heard_ns, gpu.began_ns = message, message.mono_ns, None
+        gpu.heard_ns, gpu.last_at_ns, gpu.began_ns = message.mono_ns, at_ns, None
         gpu.is_confirmed, gpu.was_late = True, False
         return gpu
 
@@ -144,7 +153,7 @@ class Board:
         }
 
     def observations(
-        self, now_ns: int, offset_ns: int, silence: str | None = None
+        self, now_ns: int, at_ns: int, silence: str | None = None
     ) -> list[GpuSample | GpuLost]:
         """
         Return one observation per GPU that is or was there, by index.
@@ -153,18 +162,18 @@ class Board:
 
         Args:
             now_ns: CLOCK_MONOTONIC now.
-            offset_ns: Ledger clock minus CLOCK_MONOTONIC.
+            at_ns: The same instant on the ledger's clock.
             silence: Why nothing is heard of any GPU now, or None.
         """
         told = [
-            self._observe(index, gpu, now_ns, offset_ns, silence)
+            self._observe(index, gpu, now_ns, at_ns, silence)
             for index, gpu in self._listed()
             if gpu.last is not None or silence or self._is_late(gpu, now_ns)
         ]
-        return told + self._missing({gpu.uuid for gpu in told}, now_ns, offset_ns)
+        return told + self._missing({gpu.uuid for gpu in told}, now_ns, at_ns)
 
     def _missing(
-        self, present: set[str | None], now_ns: int, offset_ns: int
+        self, present: set[str | None], now_ns: int, at_ns: int
     ) -> list[GpuLost]:
         """
         Name the GPUs that the driver no longer lists.
@@ -180,15 +189,14 @@ class Board:
         detail = f"the driver lists {self.count} GPUs now, and not this one"
         by_index = sorted(self._home.items(), key=lambda item: item[1])
         return [
-            GpuLost(index, now_ns + offset_ns, uuid, None, "lost", detail)
+            GpuLost(index, at_ns, uuid, None, "lost", detail)
             for uuid, index in by_index
             if uuid not in present
         ]
 
     def _observe(
-        self, index: int, gpu: _Gpu, now_ns: int, offset_ns: int, silence: str | None
+        self, index: int, gpu: _Gpu, now_ns: int, at_ns: int, silence: str | None
     ) -> GpuSample | GpuLost:
-        at_ns = now_ns + offset_ns
         uuid = self._uuid_of(index, gpu)
         quiet_seconds = (now_ns - gpu.heard_ns) / NS_PER_SECOND
         late = gpu.was_late or self._is_late(gpu, now_ns)
@@ -199,12 +207,11 @@ class Board:
         if late or gpu.last is None:
             detail = f"no answer for {quiet_seconds:.1f} s; is the driver wedged?"
             return GpuLost(index, at_ns, uuid, None, "hanging", detail)
-        if isinstance(gpu.last, Failed):
-            code = gpu.last.code
-            reason = REASONS.get(code, "error")
-            heard_ns = gpu.last.mono_ns + offset_ns
-            return GpuLost(index, heard_ns, uuid, code, reason, gpu.last.detail)
-        return _sample(gpu.last, offset_ns)
+        if isinstance(gpu.last, GpuSample):
+            return gpu.last
+        code, detail = gpu.last.code, gpu.last.detail
+        reason = REASONS.get(code, "error")
+        return GpuLost(index, gpu.last_at_ns, uuid, code, reason, detail)
 
     def _uuid_of(self, index: int, gpu: _Gpu) -> str | None:
         """Return the remembered UUID, unless that GPU has moved to another index."""
@@ -217,12 +224,12 @@ class Board:
         return ((i, gpu) for i, gpu in sorted(self._gpus.items()) if i < count)
 
 
-def _sample(answer: Answered, offset_ns: int) -> GpuSample:
+def _sample(answer: Answered, at_ns: int) -> GpuSample:
     return GpuSample(
         index=answer.index,
         uuid=answer.uuid,
         name=answer.name,
-        at_ns=answer.mono_ns + offset_ns,
+        at_ns=at_ns,
         busy_ratio=answer.busy_ratio,
         memory_used_bytes=answer.memory_used_bytes,
         memory_total_bytes=answer.memory_total_bytes,

@@ -23,12 +23,12 @@ def answer(board: Board, at_ns: int, *indices: int) -> None:
     """Let some GPUs answer at one instant."""
     for index in indices:
         board.began(Began(index, at_ns))
-        board.answered(Answered(index, at_ns, f"GPU-{index}", "H100"))
+        board.answered(Answered(index, at_ns, f"GPU-{index}", "H100"), OFFSET + at_ns)
 
 
 def told(board: Board, now_ns: int, silence: str | None = None) -> list[str]:
     """Spell out what the board says: fresh, or why not."""
-    seen = board.observations(now_ns, OFFSET, silence)
+    seen = board.observations(now_ns, OFFSET + now_ns, silence)
     return [gpu.reason if isinstance(gpu, GpuLost) else "fresh" for gpu in seen]
 
 
@@ -37,7 +37,7 @@ def test_a_sample_is_dated_when_the_gpu_answered() -> None:
     board = board_of(1)
     answer(board, SECOND, 0)
 
-    (seen,) = board.observations(3 * SECOND, OFFSET)
+    (seen,) = board.observations(3 * SECOND, OFFSET + 3 * SECOND)
 
     assert seen == GpuSample(0, "GPU-0", "H100", at_ns=OFFSET + SECOND)
 
@@ -88,9 +88,10 @@ def test_a_code_becomes_a_reason(code: int, reason: str) -> None:
     """The GPU is named by the UUID it had, and dated when it failed."""
     board = board_of(1)
     answer(board, SECOND, 0)
-    board.failed(Failed(0, 2 * SECOND, "GPU-0", code, "in NVML's words"))
+    failure = Failed(0, 2 * SECOND, "GPU-0", code, "in NVML's words")
+    board.failed(failure, OFFSET + 2 * SECOND)
 
-    (seen,) = board.observations(3 * SECOND, OFFSET)
+    (seen,) = board.observations(3 * SECOND, OFFSET + 3 * SECOND)
 
     assert seen == GpuLost(
         0, OFFSET + 2 * SECOND, "GPU-0", code, reason, "in NVML's words"
@@ -155,10 +156,10 @@ def test_a_gpu_that_the_driver_no_longer_lists_is_lost_by_its_uuid() -> None:
     board = board_of(3)
     answer(board, 0, 0, 1, 2)
     board.listed(Listed("570", 2), SECOND)
-    board.answered(Answered(1, SECOND, "GPU-2", "H100"))
-    board.answered(Answered(0, SECOND, "GPU-0", "H100"))
+    board.answered(Answered(1, SECOND, "GPU-2", "H100"), OFFSET + SECOND)
+    board.answered(Answered(0, SECOND, "GPU-0", "H100"), OFFSET + SECOND)
 
-    seen = board.observations(SECOND, OFFSET)
+    seen = board.observations(SECOND, OFFSET + SECOND)
 
     assert [(gpu.uuid, type(gpu)) for gpu in seen] == [
         ("GPU-0", GpuSample),
@@ -171,10 +172,10 @@ def test_a_failing_index_does_not_claim_a_uuid_that_moved_on() -> None:
     """One UUID is never in two observations."""
     board = board_of(2)
     answer(board, 0, 0, 1)
-    board.answered(Answered(0, SECOND, "GPU-1", "H100"))
-    board.failed(Failed(1, SECOND, None, 15, "GPU is lost"))
+    board.answered(Answered(0, SECOND, "GPU-1", "H100"), OFFSET + SECOND)
+    board.failed(Failed(1, SECOND, None, 15, "GPU is lost"), OFFSET + SECOND)
 
-    uuids = [gpu.uuid for gpu in board.observations(SECOND, OFFSET)]
+    uuids = [gpu.uuid for gpu in board.observations(SECOND, OFFSET + SECOND)]
 
     assert uuids == ["GPU-1", None, "GPU-0"]
 
