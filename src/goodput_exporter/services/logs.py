@@ -11,6 +11,9 @@ from typing import TextIO
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What every log record has; anything else came in through ``extra``."""
 
+UNWANTED = frozenset({"color_message"})
+"""What uvicorn adds for its own terminal output: the message once more."""
+
 
 class Structured(logging.Formatter):
     """
@@ -34,7 +37,7 @@ class Structured(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        extra = {k: v for k, v in vars(record).items() if k not in STANDARD}
+        extra = {k: v for k, v in vars(record).items() if k not in STANDARD | UNWANTED}
         # An extra called "time" must not hide the time.
         fields = extra | fields if fields.keys() & extra.keys() else fields | extra
         if record.exc_info:
