@@ -159,6 +159,21 @@ def test_a_process_that_was_gone_before_its_words_were_read(path: Path) -> None:
     assert (exited.pid, exited.exit_code, exited.witnessed) == (rank.pid, None, False)
 
 
+def test_last_words_come_before_the_end_also_without_a_pause(
+    path: Path, open_source: Open
+) -> None:
+    """A process that speaks and dies at once is heard out first."""
+    source = open_source()
+    words = [heartbeat(seq=i, up=0.01, pa=0, cum={"init": 0.01}) for i in range(20)]
+    with child(path, *words) as rank:
+        rank.communicate()
+
+    seen = drain_until(source, count(21))
+
+    assert [s.seq for s in seen if isinstance(s, RankReport)] == list(range(20))
+    assert isinstance(seen[-1], RankExited)
+
+
 def test_a_new_exporter_finds_the_processes_of_the_old_one(
     path: Path, open_source: Open
 ) -> None:

@@ -7,9 +7,10 @@ import pytest
 from goodput_exporter.domain.observations import RankExited, RankReport
 from goodput_exporter.domain.states import Phase
 from goodput_exporter.sources.limits import Limits
-from goodput_exporter.sources.processes import ProcessExit
+from goodput_exporter.sources.processes import Process, ProcessExit
 from tests.fakes.heartbeats import (
     BOOT_NS,
+    INC,
     NOON_NS,
     Desk,
     heartbeat,
@@ -245,6 +246,45 @@ def test_an_exit_ends_every_rank_of_its_process() -> None:
 def test_the_exit_of_an_unknown_process_is_no_news() -> None:
     """A process that never sent anything useful ended nothing."""
     assert Desk().reception.exits(ProcessExit(1, NOON_NS, 0, "exited")) == []
+
+
+def test_a_pid_that_is_someone_elses_by_now_ends_its_sender() -> None:
+    """A process that started after the words were sent did not send them."""
+    desk = Desk()
+    sender = process()
+    sender.process = Process(4711, 7, NOON_NS - SECOND)
+
+    report, exited = desk.hear(heartbeat(mo=NOON_MONO_S - 3), sender)
+
+    assert isinstance(exited, RankExited)
+    assert (exited.since_ns, exited.at_ns) == (report.at_ns, NOON_NS)
+
+
+def test_no_incarnation_is_older_than_its_process() -> None:
+    """A first message that claims an hour, from a process of 10 s, is clamped."""
+    desk = Desk()
+    sender = process()
+    sender.process = Process(4711, 7, NOON_NS - 10 * SECOND)
+
+    [report] = desk.hear(heartbeat(up=3600, cum={"init": 3600}), sender)
+
+    assert isinstance(report, RankReport)
+    assert report.up_ns == report.cum_ns[Phase.INIT] == 11_200_000_000
+
+
+def test_silence_of_a_live_process_forgets_nothing() -> None:
+    """A rank that hangs for an hour is still known when it is killed."""
+    desk = Desk(Limits(incarnations=1))
+    sender = process()
+    sender.process = Process(4711, 7, NOON_NS - 10 * SECOND)
+    desk.hear(heartbeat(), sender)
+    desk.clock.forward(3600)
+    desk.hear(heartbeat(inc=inc(9)), process(12))
+
+    [exited] = desk.reception.exits(ProcessExit(4711, NOON_NS, -9, "killed"))
+
+    assert exited.incarnation == INC
+    assert desk.refused() == {"incarnations": 1}
 
 
 def test_an_end_that_nobody_saw_has_a_span() -> None:
