@@ -23,7 +23,8 @@ run says why. A job can bring its own figure with `peak_tflops`.
 def render() -> str:
     """Return the whole page, its last newline included."""
     lines = [
-        HEAD,
+        HEAD.rstrip("\n"),
+        "",
         "| Name contains | Memory, GiB | TF32 | BF16 | FP16 | FP8 | Source | Checked |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
         *map(_row, PEAK_TABLE),
