@@ -26,6 +26,7 @@ class Segment:
         kept_as: For executed steps, what the settled view calls the time if the
             execution is kept: productive, slow, or (warm-up) initializing.
         bridged: Booked in one window from cumulative state, over our own downtime.
+        model_flops: Of the first-time steps that it holds; None unknown.
     """
 
     span: Span
@@ -37,6 +38,7 @@ class Segment:
     last_step: int | None = None
     kept_as: RunState | None = None
     bridged: bool = False
+    model_flops: float | None = None
 
     @property
     def gpu_ns(self) -> int:

@@ -34,7 +34,10 @@ class LayerRatios:
 
 
 def ratios(
-    account: Account, *, model_flops: float | None = None, peak_flops: float | None = None
+    account: Account,
+    *,
+    model_flops: float | None = None,
+    peak_flops: float | None = None,
 ) -> LayerRatios:
     """
     Form the ratios of one account, or of the sum of several.

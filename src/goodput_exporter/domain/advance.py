@@ -1,0 +1,162 @@
+"""Move a run's line: hear what can no longer be overtaken, then lay time up to it."""
+
+from __future__ import annotations
+
+from goodput_exporter.domain.fold import Fold, Turn, Waiting
+from goodput_exporter.domain.life import Life, born, extend, hear
+from goodput_exporter.domain.observations import RankExited, RankReport
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.states import RunState
+from goodput_exporter.domain.tiling import lay
+from goodput_exporter.domain.turns import (
+    close_if_over,
+    fill_blind,
+    forget_the_dead,
+    reopen,
+    turn,
+)
+
+
+def advance(
+    fold: Fold, now_ns: int, rules: Rules, *, grace_ns: int | None = None
+) -> None:
+    """
+    Decide as much of the run's time as is known for certain at *now_ns*.
+
+    Observations younger than the grace wait, so that any order of arrival
+    within it gives the same book.
+
+    Args:
+        fold: Changed in place; what was booked waits in ``fold.book.pending``.
+        now_ns: The present, on the ledger's clock.
+        rules: The settings.
+        grace_ns: Overrides the settings; 0 shows what would be booked now.
+    """
+    hold_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
+    _hear_all(fold, hold_ns, rules)
+    if not fold.lives and fold.line_ns is None:
+        return
+    line_ns = _decided(fold, hold_ns, now_ns, rules)
+    for life in fold.lives.values():
+        if life.is_alive and life.said_bye:
+            extend(life, line_ns, fold.durations, rules)
+    for change in _turns_before(fold, line_ns):
+        lay(fold, change.at_ns, rules, hard=True)
+        turn(fold, change, rules)
+    if fold.line_ns is not None and line_ns > fold.line_ns:
+        lay(fold, line_ns, rules, hard=False)
+    close_if_over(fold, hold_ns, rules)
+    forget_the_dead(fold)
+
+
+def _hear_all(fold: Fold, hold_ns: int, rules: Rules) -> None:
+    """Take what is old enough from the inbox, in the order of the ledger's clock."""
+    reports = [report for report in fold.inbox if report.at_ns <= hold_ns]
+    fold.inbox = [report for report in fold.inbox if report.at_ns > hold_ns]
+    for report in sorted(reports, key=lambda r: (r.at_ns, r.incarnation, r.seq)):
+        _hear(fold, report, rules)
+    exits = [seen for seen in fold.exits if seen.at_ns <= hold_ns]
+    fold.exits = [seen for seen in fold.exits if seen.at_ns > hold_ns]
+    for seen in sorted(exits, key=lambda e: (e.at_ns, e.incarnation)):
+        _see_exit(fold, seen, rules)
+
+
+def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
+    life = fold.lives.get(report.incarnation)
+    if life is None:
+        life = born(report)
+        _supersede(fold, life, rules)
+        fold.lives[report.incarnation] = life
+        fold.turns.append(Turn(life.started_ns, life.incarnation, begins=True))
+    if report.facts is not None:
+        fold.facts = report.facts
+    fold.source, fold.verified = report.source, fold.verified and report.verified
+    known_ns, is_news = life.reported_ns, report.seq > life.seq
+    marks = hear(life, report, fold.durations, rules)
+    if is_news and life.is_alive and fold.outcome == "unknown":
+        reopen(fold)
+    if fold.line_ns is not None and known_ns < fold.line_ns:
+        fill_blind(fold, life, RunState.UNOBSERVED)
+    for mark in marks:
+        fold.serial += 1
+        fold.waiting.append(Waiting(mark.at_ns, life.incarnation, fold.serial, mark))
+    if life.said_bye and life.is_alive and (life.pid is None or not life.ok):
+        _end(fold, life, life.reported_ns, ok=life.ok, detail=_goodbye(life))
+
+
+def _goodbye(life: Life) -> str:
+    return "it said goodbye" if life.ok else "it said that it failed"
+
+
+def _supersede(fold: Fold, newer: Life, rules: Rules) -> None:
+    """A rank that begins anew has ended before, even where nobody saw how."""
+    for life in fold.lives.values():
+        same = life.rank == newer.rank and life.replica_group == newer.replica_group
+        if not (life.is_alive and same and life.reported_ns <= newer.started_ns):
+            continue
+        in_place = life.pid is not None and life.pid == newer.pid
+        if in_place or life.pid is None:
+            detail = f"{newer.incarnation} took its place"
+            end_ns = newer.started_ns if in_place else life.reported_ns
+            extend(life, end_ns, fold.durations, rules)
+            _end(fold, life, end_ns, ok=life.ok, detail=detail)
+
+
+def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:
+    life = fold.lives.get(seen.incarnation)
+    if life is None or not life.is_alive:
+        return
+    at_ns = max(seen.at_ns, life.reported_ns)
+    if seen.since_ns is not None:
+        # It ended while we were away, and before whoever took its place began.
+        later = [
+            other.started_ns
+            for other in fold.lives.values()
+            if other.rank == life.rank
+            and other.started_ns >= life.reported_ns
+            and other is not life
+        ]
+        at_ns = min([at_ns, *later])
+    else:
+        extend(life, at_ns, fold.durations, rules)
+    life.exit_code = seen.exit_code
+    # A goodbye may be lost on its way; a status of zero says the same.
+    ok = life.ok or (seen.exit_code == 0 and not life.said_bye)
+    ok = ok and seen.exit_code in (None, 0)
+    _end(fold, life, at_ns, ok=ok, detail=seen.detail)
+
+
+def _end(fold: Fold, life: Life, at_ns: int, *, ok: bool, detail: str) -> None:
+    life.ended_ns, life.ended_ok, life.exit_detail = at_ns, ok, detail
+    fold.turns.append(Turn(at_ns, life.incarnation, begins=False))
+
+
+def _decided(fold: Fold, hold_ns: int, now_ns: int, rules: Rules) -> int:
+    """
+    Return up to where the ranks have spoken.
+
+    A silent rank holds the line back for the settle delay (longer after our
+    own start, since it may not have found us yet), then no more.
+    """
+    speaking, silent = [], []
+    for life in fold.lives.values():
+        if not life.is_alive or life.said_bye:
+            continue
+        patience_ns, heard_ns = rules.settle_ns, life.reported_ns
+        if heard_ns < fold.resumed_ns:
+            patience_ns, heard_ns = rules.settle_after_start_ns, fold.resumed_ns
+        if now_ns - heard_ns < patience_ns:
+            speaking.append(life.reported_ns)
+        else:
+            silent.append(max(life.reported_ns, now_ns - patience_ns))
+    # One silent rank among others lowers the coverage, not the book; a run
+    # whose every rank is silent is unobserved, but only once that is settled.
+    return min([hold_ns, *(speaking or silent)])
+
+
+def _turns_before(fold: Fold, line_ns: int) -> list[Turn]:
+    """Return the changes that the line passes; ends before begins at one instant."""
+    fold.turns.sort(key=lambda t: (t.at_ns, t.begins, t.incarnation))
+    due = [change for change in fold.turns if change.at_ns <= line_ns]
+    fold.turns = [change for change in fold.turns if change.at_ns > line_ns]
+    return due

@@ -1,0 +1,163 @@
+"""A run's accounts: the live view, the settled view, and what was moved between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.bookings import Booking, EventKind, Restatement, RunEvent
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, RunState
+
+
+@dataclass(slots=True)
+class Book:
+    """
+    Everything booked of one run; nothing in *live* is ever taken back.
+
+    Args:
+        live: What counters show.
+        settled: The same time in hindsight.
+        restated: GPU time moved, by ``"from>to"``.
+        pending: Booked and not written to the ledger yet.
+        blind: Lately booked as down or unobserved: what late evidence may fill.
+    """
+
+    live: Account = field(default_factory=Account)
+    settled: Account = field(default_factory=Account)
+    restated: dict[str, int] = field(default_factory=dict)
+    model_flops: float | None = None
+    pending: list[Booking] = field(default_factory=list)
+    blind: list[Segment] = field(default_factory=list)
+    late_ns: int = 0
+
+
+BLIND_KEPT: Final = 64
+
+
+def book(into: Book, segment: Segment) -> None:
+    """Book one segment in both views and join it to the one before if it goes on."""
+    gpu_ns = segment.gpu_ns
+    into.live.add(segment.state, gpu_ns, segment.cause)
+    into.settled.add(segment.kept_as or segment.state, gpu_ns, segment.cause)
+    if segment.model_flops is not None:
+        into.model_flops = (into.model_flops or 0.0) + segment.model_flops
+    if segment.state in (RunState.DOWN, RunState.UNOBSERVED):
+        _remember(into, segment)
+    last = into.pending[-1] if into.pending else None
+    if isinstance(last, Segment) and _goes_on(last, segment):
+        into.pending[-1] = _joined(last, segment)
+    else:
+        into.pending.append(segment)
+
+
+def note(
+    into: Book, at_ns: int, kind: EventKind, **detail: str | float | None
+) -> None:
+    """Write down that something happened."""
+    into.pending.append(RunEvent(at_ns, kind, detail))
+
+
+def restate(
+    into: Book,
+    at_ns: int,
+    span: Span,
+    moved: tuple[str, str],
+    gpu_ns: int,
+    *,
+    cause: Cause,
+    reason: str,
+) -> None:
+    """Move time between states in the settled view; the live view stays."""
+    if gpu_ns == 0:
+        return
+    from_state, to_state = moved
+    states = {state.value: state for state in RunState}
+    if from_state in states:
+        into.settled.add(states[from_state], -gpu_ns, cause)
+    if to_state in states:
+        into.settled.add(states[to_state], gpu_ns, cause)
+    key = f"{from_state}>{to_state}"
+    into.restated[key] = into.restated.get(key, 0) + gpu_ns
+    into.pending.append(
+        Restatement(at_ns, span, from_state, to_state, gpu_ns, cause, reason)
+    )
+
+
+def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -> bool:
+    """
+    Let late evidence name time that was booked blind.
+
+    Each blind instant is filled once, by whoever comes first.
+
+    Args:
+        into: The run's book.
+        at_ns: When this is decided.
+        span: What the evidence covers.
+        state: What it was.
+        blind: Which blind state it may fill: down or unobserved.
+
+    Returns:
+        Whether any time was moved.
+    """
+    left: list[Segment] = []
+    moved = False
+    for segment in into.blind:
+        inside = segment.span.clip(span) if segment.state is blind else None
+        if inside is None:
+            left.append(segment)
+            continue
+        moved = True
+        restate(
+            into,
+            at_ns,
+            inside,
+            (segment.state.value, state.value),
+            inside.length_ns * segment.devices,
+            cause=segment.cause,
+            reason="rule 14: late evidence",
+        )
+        for rest in (
+            Span(segment.span.start_ns, inside.start_ns),
+            Span(inside.end_ns, segment.span.end_ns),
+        ):
+            if rest.length_ns:
+                left.append(replace(segment, span=rest))
+    into.blind = left
+    return moved
+
+
+def _remember(into: Book, segment: Segment) -> None:
+    last = into.blind[-1] if into.blind else None
+    if last is not None and _goes_on(last, segment):
+        into.blind[-1] = _joined(last, segment)
+    else:
+        into.blind.append(segment)
+        del into.blind[:-BLIND_KEPT]
+
+
+def _goes_on(last: Segment, segment: Segment) -> bool:
+    return (
+        last.span.end_ns == segment.span.start_ns
+        and last.state is segment.state
+        and last.kept_as is segment.kept_as
+        and last.devices == segment.devices
+        and last.cause is segment.cause
+        and last.incident == segment.incident
+        and last.bridged == segment.bridged
+        and (last.last_step is None) == (segment.first_step is None)
+        and (last.model_flops is None) == (segment.model_flops is None)
+    )
+
+
+def _joined(last: Segment, segment: Segment) -> Segment:
+    flops = None
+    if last.model_flops is not None and segment.model_flops is not None:
+        flops = last.model_flops + segment.model_flops
+    return replace(
+        last,
+        span=Span(last.span.start_ns, segment.span.end_ns),
+        last_step=segment.last_step,
+        model_flops=flops,
+    )

@@ -1,0 +1,256 @@
+"""
+One run's fold: observations in, in any order; bookings out, in the definitions' words.
+
+The fold has a line. Everything before it is booked, or is step time whose step
+has not completed; nothing before it is ever taken back. ``advance`` moves the
+line as far as the ranks have reported, and never past what may still be under
+way. For editors: every function that books does so through ``_emit``, which is
+the only place that knows how many devices share a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.book import Book, book
+from goodput_exporter.domain.life import Life, Mark
+from goodput_exporter.domain.limits import Durations
+from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
+from goodput_exporter.domain.progress import Group, Progress, keep
+from goodput_exporter.domain.reference import Reference
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, How, RunState
+from goodput_exporter.domain.steps import Context, Steps, StepTime
+
+REFERENCES_KEPT: Final = 8
+INCIDENTS_KEPT: Final = 128
+LIVES_KEPT: Final = 64
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A mark of one rank whose instant the line has not reached."""
+
+    at_ns: int
+    incarnation: str
+    order: int
+    mark: Mark
+
+
+@dataclass(slots=True)
+class Turn:
+    """A rank that began or ended: the run's make-up changes there."""
+
+    at_ns: int
+    incarnation: str
+    begins: bool
+
+
+@dataclass(slots=True)
+class Interruption:
+    """One incident while it happens; ``snapshot.Incident`` is its published form."""
+
+    number: int
+    began_ns: int
+    detected_ns: int
+    cause: Cause
+    rule: str
+    evidence: list[str]
+    returned_ns: int | None = None
+    recovered_ns: int | None = None
+    how: How | None = None
+    restored_step: int | None = None
+    lost_steps: int | None = None
+    gpu_ns: dict[RunState, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Fold:
+    """
+    What is known of one run.
+
+    Args:
+        key: Whose.
+        line_ns: Everything before it is decided; None before the first rank.
+        resumed_ns: When this program last took over; 0 if it never was away.
+        asked: Devices that the book counts.
+        active: Devices that step on where some are missing; None when all share.
+        inbox, exits: Observations that may still be overtaken by others.
+        lives: Incarnations that matter still, by their id.
+        missing: Ranks that ended abnormally and are not back.
+        waiting, turns: What the ranks said, after the line.
+        members: Ranks that the present attempt has seen.
+        incidents: All of them, oldest first; the last may be open.
+        recovering: Time booked now follows from the last incident.
+    """
+
+    key: RunKey
+    kind: str = "process"
+    line_ns: int | None = None
+    opened_ns: int = 0
+    resumed_ns: int = 0
+    ended_ns: int | None = None
+    outcome: str = "running"
+    asked: int = 0
+    active: int | None = None
+    inbox: list[RankReport] = field(default_factory=list)
+    exits: list[RankExited] = field(default_factory=list)
+    lives: dict[str, Life] = field(default_factory=dict)
+    missing: list[int] = field(default_factory=list)
+    stepping_on: bool = False
+    steps_since_end: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    attempt: int = 0
+    attempt_ns: int = 0
+    members: list[int] = field(default_factory=list)
+    restarts: dict[str, int] = field(default_factory=dict)
+    incidents: list[Interruption] = field(default_factory=list)
+    recovering: bool = False
+    degraded_by: int | None = None
+    durations: Durations = field(default_factory=Durations)
+    references: dict[str, Reference] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
+    progress: Progress = field(default_factory=Progress)
+    book: Book = field(default_factory=Book)
+    partial: bool = False
+    steps_first: int = 0
+    steps_redone: int = 0
+    tokens: int | None = None
+    tokens_per_step: float | None = None
+    flops_per_step: float | None = None
+    flops_per_token: float | None = None
+    convention: str | None = None
+    facts: ModelFacts | None = None
+    last_step_ns: int | None = None
+    seen_step: int | None = None
+    failed_lost: Group | None = None
+    source: str = "sdk"
+    verified: bool = True
+    interruptions: int = 0
+    last_exit_ns: int = 0
+    serial: int = 0
+
+
+def observe(fold: Fold, observation: RankReport | RankExited) -> None:
+    """Take an observation; nothing is decided before ``advance``."""
+    if isinstance(observation, RankReport):
+        if observation.role == "trainer":
+            fold.inbox.append(observation)
+    else:
+        fold.exits.append(observation)
+
+
+def reference_of(fold: Fold) -> Reference:
+    """Return the reference among steps comparable with the present ones (rule 9)."""
+    facts = fold.facts or ModelFacts()
+    shape = (
+        fold.active or fold.asked,
+        facts.tokens_per_step,
+        facts.params,
+        facts.layers,
+        facts.hidden,
+        facts.seq_len,
+    )
+    name = "|".join(str(part) for part in shape)
+    if name not in fold.references:
+        while len(fold.references) >= REFERENCES_KEPT:
+            del fold.references[next(iter(fold.references))]
+        fold.references[name] = Reference()
+    return fold.references[name]
+
+
+def context_of(fold: Fold) -> Context:
+    """Return whose cost time is now, and how many devices spend it."""
+    number = fold.incidents[-1].number if fold.recovering else None
+    return Context(number, fold.asked if fold.active is None else fold.active)
+
+
+def emit(
+    fold: Fold,
+    span: Span,
+    state: RunState,
+    named: StepTime | None = None,
+) -> None:
+    """
+    Book one state over one span, with the cause that holds.
+
+    The missing devices of a run that steps on are ``degraded`` beside it.
+    """
+    if span.length_ns <= 0:
+        return
+    context = context_of(fold)
+    if named is not None and named.context is not None:
+        context = named.context
+    cause = cause_of(fold, context.incident)
+    if state is RunState.STALLED:
+        cause = Cause.HANG
+    flops = None
+    if named is not None and named.fresh and fold.flops_per_step is not None:
+        flops = fold.flops_per_step * named.fresh
+    segment = Segment(
+        span,
+        state,
+        context.devices,
+        cause,
+        context.incident,
+        None if named is None else named.first,
+        None if named is None else named.last,
+        None if named is None or named.first is None else named.kept_as,
+        bridged=span.start_ns < fold.resumed_ns,
+        model_flops=flops,
+    )
+    _charge(fold, segment)
+    if context.devices < fold.asked:
+        _charge(
+            fold,
+            Segment(
+                span,
+                RunState.DEGRADED,
+                fold.asked - context.devices,
+                cause_of(fold, fold.degraded_by),
+                fold.degraded_by,
+            ),
+        )
+
+
+def emit_steps(fold: Fold, named: Iterable[StepTime]) -> None:
+    """Book step time that got its name, and keep executed steps in the lineage."""
+    for part in named:
+        emit(fold, part.span, part.state, part)
+        if part.first is None or part.last is None:
+            continue
+        context = part.context or context_of(fold)
+        gpu_ns = part.span.length_ns * context.devices
+        good = gpu_ns if part.kept_as is RunState.PRODUCTIVE else 0
+        slow = gpu_ns if part.kept_as is RunState.SLOW else 0
+        keep(fold.progress, Group(part.first, part.last, good, slow))
+
+
+def cause_of(fold: Fold, incident: int | None) -> Cause:
+    """Return the cause of an incident; ``none`` where there is no incident."""
+    if incident is None:
+        return Cause.NONE
+    found = incident_of(fold, incident)
+    return Cause.UNKNOWN if found is None else found.cause
+
+
+def incident_of(fold: Fold, number: int) -> Interruption | None:
+    """Return an incident by its number, if it is recent enough to be kept."""
+    for incident in reversed(fold.incidents):
+        if incident.number == number:
+            return incident
+    return None
+
+
+def _charge(fold: Fold, segment: Segment) -> None:
+    book(fold.book, segment)
+    if segment.incident is not None:
+        incident = incident_of(fold, segment.incident)
+        if incident is not None:
+            spent = incident.gpu_ns
+            spent[segment.state] = spent.get(segment.state, 0) + segment.gpu_ns

@@ -1,0 +1,291 @@
+"""Rules 2, 3, 8, 9 and 10 for step time: open until a step completes, then named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from goodput_exporter.domain.reference import Reference, split_slow
+from goodput_exporter.domain.spans import Span, apportion
+from goodput_exporter.domain.states import RunState
+
+WARM_UP_STEPS: Final = 3
+WARM_UP_JUDGES: Final = 5
+"""So many later steps judge the warm-up of a run that has no reference yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose cost a step is, and on how many devices it ran."""
+
+    incident: int | None
+    devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """
+    Step time that got its name.
+
+    Args:
+        state: What the live view books.
+        kept_as: What the settled view books if the execution is kept.
+        first, last: The steps; None for time that belongs to no step.
+        fresh: How many of them were executed for the first time.
+        context: What held when they were executed, where that was not just now.
+    """
+
+    span: Span
+    state: RunState
+    kept_as: RunState
+    first: int | None = None
+    last: int | None = None
+    fresh: int = 0
+    context: Context | None = None
+
+
+@dataclass(slots=True)
+class Held:
+    """A warm-up step that waits for its judges."""
+
+    step: int
+    redone: bool
+    spans: list[Span]
+    context: Context
+
+
+@dataclass(slots=True)
+class Steps:
+    """
+    A run's step time that has no name yet.
+
+    Args:
+        open: Since the last completed step.
+        held: Completed warm-up steps without a reference to judge them by.
+        warm_left: Steps of this attempt that are still warm-up.
+        judges_ns: Durations of the steps after the held ones.
+        stalled: The open step has passed its limit.
+    """
+
+    open: list[Span] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    warm_left: int = WARM_UP_STEPS
+    judges_ns: list[int] = field(default_factory=list)
+    stalled: bool = False
+
+    @property
+    def open_ns(self) -> int:
+        """Return the length of the open step time."""
+        return sum(span.length_ns for span in self.open)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """
+    A completed group of equal steps.
+
+    Args:
+        first, last: Their numbers; *skipped* more were executed without one.
+        high_water: The mark before them; steps at or below it are redone.
+        context: Kept with those that have to wait for their name.
+        countable: Their time is whole, so they may serve as samples.
+    """
+
+    first: int
+    last: int
+    skipped: int
+    high_water: int | None
+    context: Context
+    countable: bool = True
+
+
+def take_in(steps: Steps, span: Span) -> None:
+    """Add step time to the open step."""
+    if steps.open and steps.open[-1].end_ns == span.start_ns:
+        steps.open[-1] = Span(steps.open[-1].start_ns, span.end_ns)
+    elif span.length_ns:
+        steps.open.append(span)
+
+
+def stall(steps: Steps, keep_ns: int) -> list[StepTime]:
+    """
+    Book the open step as stalled from the last completed step on.
+
+    *keep_ns*, one reference step time, stays open at the end: if the step
+    completes after all it gets that much.
+    """
+    steps.stalled = True
+    excess_ns = steps.open_ns - keep_ns
+    if excess_ns <= 0:
+        return []
+    gone, steps.open = cut_spans(steps.open, excess_ns)
+    return [StepTime(span, RunState.STALLED, RunState.STALLED) for span in gone]
+
+
+def end_open(steps: Steps, state: RunState) -> list[StepTime]:
+    """Name the open step's time when no step will complete it."""
+    gone, steps.open = steps.open, []
+    steps.stalled = False
+    return [StepTime(span, state, state) for span in gone]
+
+
+def finish(
+    steps: Steps, done: Done, reference: Reference, pinned_ns: int | None
+) -> list[StepTime]:
+    """
+    Name the open time of a group of steps that completed together.
+
+    Rule 8 first (warm-up above the reference), then rule 3 (redone), then
+    rule 9 (slow). The steps of one group count as equal.
+    """
+    count = done.last - done.first + 1
+    spans, steps.open = steps.open, []
+    was_stalled, steps.stalled = steps.stalled, False
+    total_ns = sum(span.length_ns for span in spans)
+    named: list[StepTime] = []
+    if done.skipped:
+        share_ns = apportion(total_ns, [done.skipped, count])[0] if count else total_ns
+        skipped, spans = cut_spans(spans, share_ns)
+        named += [StepTime(span, RunState.OTHER, RunState.OTHER) for span in skipped]
+    if count == 0:
+        return named
+    share_ns = sum(span.length_ns for span in spans) // count
+    samples = count
+    warm = min(steps.warm_left, count)
+    if warm:
+        steps.warm_left -= warm
+        spans = _warm_up(
+            steps, done, spans, (warm, share_ns), named, reference, pinned_ns
+        )
+        samples -= warm
+    if samples and done.countable and not was_stalled:
+        reference.observe(share_ns, samples)
+        if steps.held:
+            steps.judges_ns += [share_ns] * min(samples, WARM_UP_JUDGES)
+    limit_ns = _limit(reference, pinned_ns, done)
+    first = done.first + warm
+    named += _name(spans, (first, done.last), done.high_water, limit_ns)
+    if len(steps.judges_ns) >= WARM_UP_JUDGES:
+        named += judge(steps, reference, pinned_ns)
+    return named
+
+
+def judge(steps: Steps, reference: Reference, pinned_ns: int | None) -> list[StepTime]:
+    """
+    Name the held warm-up steps.
+
+    By the reference if there is one by now, else by the median of the steps
+    after them, else (the incarnation ended first) by the shortest of them.
+    """
+    lengths = [sum(span.length_ns for span in held.spans) for held in steps.held]
+    limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
+    if limit_ns is None and len(steps.judges_ns) >= WARM_UP_JUDGES:
+        limit_ns = sorted(steps.judges_ns[:WARM_UP_JUDGES])[WARM_UP_JUDGES // 2]
+    if limit_ns is None and lengths:
+        limit_ns = min(lengths)
+    named: list[StepTime] = []
+    for held in steps.held:
+        mine = _name_warm(held.step, held.spans, limit_ns or 0, redone=held.redone)
+        named += [replace(part, context=held.context) for part in mine]
+    steps.held, steps.judges_ns = [], []
+    return named
+
+
+def cut_spans(spans: list[Span], length_ns: int) -> tuple[list[Span], list[Span]]:
+    """Split spans into the first *length_ns* of them and the rest."""
+    head: list[Span] = []
+    for index, span in enumerate(spans):
+        if length_ns <= 0:
+            return head, spans[index:]
+        if span.length_ns > length_ns:
+            turn_ns = span.start_ns + length_ns
+            rest = [Span(turn_ns, span.end_ns), *spans[index + 1 :]]
+            return [*head, Span(span.start_ns, turn_ns)], rest
+        head.append(span)
+        length_ns -= span.length_ns
+    return head, []
+
+
+def _warm_up(
+    steps: Steps,
+    done: Done,
+    spans: list[Span],
+    warm_and_share: tuple[int, int],
+    named: list[StepTime],
+    reference: Reference,
+    pinned_ns: int | None,
+) -> list[Span]:
+    warm, share_ns = warm_and_share
+    limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
+    for step in range(done.first, done.first + warm):
+        whole = step == done.last
+        mine, spans = (spans, []) if whole else cut_spans(spans, share_ns)
+        redone = done.high_water is not None and step <= done.high_water
+        if limit_ns is None:
+            steps.held.append(Held(step, redone, mine, done.context))
+        else:
+            named += _name_warm(step, mine, limit_ns, redone=redone)
+    return spans
+
+
+def _name_warm(
+    step: int, spans: list[Span], limit_ns: int, *, redone: bool
+) -> Iterator[StepTime]:
+    """Warm-up above the reference is initializing, whatever the step itself is."""
+    length_ns = sum(span.length_ns for span in spans)
+    normal_ns, excess_ns = split_slow(length_ns, limit_ns)
+    first, rest = cut_spans(spans, excess_ns)
+    for span in first:
+        yield StepTime(span, RunState.INITIALIZING, RunState.INITIALIZING, step, step)
+    state = RunState.RECOMPUTING if redone else RunState.PRODUCTIVE
+    named = [StepTime(span, state, RunState.PRODUCTIVE, step, step) for span in rest]
+    if named and not redone:
+        named[-1] = replace(named[-1], fresh=1)
+    yield from named
+
+
+def _limit(reference: Reference, pinned_ns: int | None, done: Done) -> int | None:
+    if not done.countable:
+        return None
+    return pinned_ns if pinned_ns is not None else reference.lowest_ns
+
+
+def _name(
+    spans: list[Span],
+    steps: tuple[int, int],
+    high_water: int | None,
+    limit_ns: int | None,
+) -> list[StepTime]:
+    """Split a group at the high-water mark; name both parts."""
+    first, last = steps
+    if last < first:
+        return []
+    mark = first - 1 if high_water is None else min(max(high_water, first - 1), last)
+    redone, fresh = mark - first + 1, last - mark
+    total_ns = sum(span.length_ns for span in spans)
+    redone_ns = apportion(total_ns, [redone, fresh])[0]
+    before, after = cut_spans(spans, redone_ns)
+    return [
+        *_name_part(before, (first, mark), limit_ns, redone=True),
+        *_name_part(after, (mark + 1, last), limit_ns, redone=False),
+    ]
+
+
+def _name_part(
+    spans: list[Span], steps: tuple[int, int], limit_ns: int | None, *, redone: bool
+) -> list[StepTime]:
+    first, last = steps
+    count = last - first + 1
+    if count <= 0:
+        return []
+    total_ns = sum(span.length_ns for span in spans)
+    whole = None if limit_ns is None else limit_ns * count
+    normal_ns, _ = split_slow(total_ns, whole)
+    normal, slow = cut_spans(spans, normal_ns)
+    good = RunState.RECOMPUTING if redone else RunState.PRODUCTIVE
+    bad = RunState.RECOMPUTING if redone else RunState.SLOW
+    named = [StepTime(s, good, RunState.PRODUCTIVE, first, last) for s in normal]
+    if named and not redone:
+        named[-1] = replace(named[-1], fresh=count)
+    return named + [StepTime(s, bad, RunState.SLOW, first, last) for s in slow]

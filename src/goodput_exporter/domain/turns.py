@@ -1,0 +1,318 @@
+"""A run's make-up changes: ranks begin, end, go missing and come back; runs close."""
+
+from __future__ import annotations
+
+from goodput_exporter.domain import steps as step_time
+from goodput_exporter.domain.attribution import Ending, attribute
+from goodput_exporter.domain.book import fill, note, restate
+from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
+from goodput_exporter.domain.fold import (
+    INCIDENTS_KEPT,
+    LIVES_KEPT,
+    Fold,
+    Interruption,
+    Turn,
+    cause_of,
+    emit_steps,
+    reference_of,
+)
+from goodput_exporter.domain.life import Life
+from goodput_exporter.domain.progress import begin_epoch, cut
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, How, RunState
+
+
+def turn(fold: Fold, change: Turn, rules: Rules) -> None:
+    """Let one incarnation begin or end; the line has reached that instant."""
+    life = fold.lives.get(change.incarnation)
+    if life is None:
+        return
+    if change.begins:
+        _begin(fold, life, rules)
+    else:
+        _end(fold, life, rules)
+
+
+def _begin(fold: Fold, life: Life, rules: Rules) -> None:
+    at_ns = life.started_ns
+    if fold.line_ns is None:
+        fold.line_ns = fold.opened_ns = at_ns
+        note(fold.book, at_ns, EventKind.OPENED, run=fold.key.run)
+    if fold.ended_ns is not None:
+        _reopen(fold, at_ns)
+    was_missing = bool(fold.missing)
+    _resize(fold, life)
+    if _opens_attempt(fold, life, at_ns, rules, was_missing=was_missing):
+        _open_attempt(fold, life, at_ns, restarts=was_missing)
+    fold.members.append(life.rank)
+    life.joined_epoch = fold.progress.epoch
+    _give_back(fold, life)
+    if was_missing and not fold.missing:
+        _returned(fold, at_ns)
+    if not fold.missing:
+        fill_blind(fold, life, RunState.DOWN)
+
+
+def _resize(fold: Fold, life: Life) -> None:
+    """Asked is the largest attempt's size (without Kubernetes nobody declares it)."""
+    alive = sum(1 for other in fold.lives.values() if other.is_alive)
+    world = life.world_size if life.world_size > 0 else alive
+    asked = world * life.devices
+    if asked > fold.asked:
+        if fold.asked:
+            note(fold.book, life.started_ns, EventKind.RESIZED, devices=asked)
+        fold.asked = asked
+    if life.world_size > 0:
+        fold.missing = [rank for rank in fold.missing if rank < life.world_size]
+    smaller = life.world_size > 0 and asked < fold.asked
+    fold.active = asked if smaller else None
+    if smaller and fold.degraded_by is None and fold.incidents:
+        fold.degraded_by = fold.incidents[-1].number
+    if not smaller:
+        fold.degraded_by = None
+
+
+def _opens_attempt(
+    fold: Fold, life: Life, at_ns: int, rules: Rules, *, was_missing: bool
+) -> bool:
+    """
+    Tell whether a rank that begins opens an attempt.
+
+    It does if this attempt has seen the rank already, if it returns long
+    after the attempt began, or if it is alone. Ranks that return within the
+    merge window, or while others are still missing, belong to one restart.
+    """
+    others = any(
+        other.is_alive and other is not life and other.started_ns <= at_ns
+        for other in fold.lives.values()
+    )
+    if fold.attempt == 0 or not others:
+        return True
+    seen = life.rank in fold.members if life.rank >= 0 else was_missing
+    if not was_missing:
+        return False
+    return seen or at_ns > fold.attempt_ns + rules.merge_ns
+
+
+def _open_attempt(fold: Fold, life: Life, at_ns: int, *, restarts: bool) -> None:
+    fold.attempt += 1
+    fold.attempt_ns = at_ns
+    fold.members = []
+    how = How.PROCESS
+    if fold.stepping_on:
+        how = How.ELASTIC
+    elif life.pid is not None and any(
+        other.pid == life.pid for other in fold.lives.values() if other is not life
+    ):
+        how = How.IN_PROCESS
+    if restarts and fold.incidents:
+        incident = fold.incidents[-1]
+        incident.how = how
+        key = f"{how.value}|{incident.cause.value}"
+        fold.restarts[key] = fold.restarts.get(key, 0) + 1
+    if not fold.stepping_on:
+        if fold.attempt > 1:
+            begin_epoch(fold.progress, at_ns)
+            # What the ended attempt left open completes no step of this one.
+            emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
+        fold.seen_step = None
+        fold.steps.warm_left = step_time.WARM_UP_STEPS
+    note(fold.book, at_ns, EventKind.ATTEMPT, number=fold.attempt, how=how.value)
+
+
+def _give_back(fold: Fold, life: Life) -> None:
+    """Strike the returning rank from the missing ones."""
+    if life.rank in fold.missing:
+        fold.missing.remove(life.rank)
+    elif fold.missing and (life.rank < 0 or -1 in fold.missing):
+        fold.missing.remove(-1 if -1 in fold.missing else fold.missing[0])
+    if not fold.missing:
+        fold.stepping_on = False
+
+
+def _returned(fold: Fold, at_ns: int) -> None:
+    if fold.incidents and fold.incidents[-1].returned_ns is None:
+        fold.incidents[-1].returned_ns = at_ns
+        note(fold.book, at_ns, EventKind.RETURNED, incident=fold.incidents[-1].number)
+
+
+def forget_the_dead(fold: Fold) -> None:
+    """Drop ended incarnations that nothing can refer to any more."""
+    line_ns = fold.line_ns or 0
+    gone = [
+        life
+        for life in fold.lives.values()
+        if life.ended_ns is not None and life.ended_ns < line_ns
+    ]
+    kept = LIVES_KEPT if fold.missing else 0
+    for life in sorted(gone, key=lambda life: life.ended_ns or 0)[: len(gone) - kept]:
+        del fold.lives[life.incarnation]
+
+
+def _end(fold: Fold, life: Life, rules: Rules) -> None:
+    if life.ended_ns is None:
+        return
+    at_ns = life.ended_ns
+    fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
+    if life.ended_ok:
+        return
+    if not fold.missing or fold.stepping_on:
+        _interrupt(fold, life, at_ns, rules)
+    else:
+        fold.incidents[-1].evidence.append(f"then {_said(life)}")
+    fold.missing.append(life.rank)
+
+
+def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
+    """The first rank to end opens an incident; those after it are its cascade."""
+    emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
+    seen = Ending(fold.steps.stalled, life.said_bye, life.exit_code, _said(life))
+    verdict = attribute(seen)
+    began_ns = at_ns if fold.last_step_ns is None else fold.last_step_ns
+    fold.interruptions += 1
+    number = fold.interruptions
+    del fold.incidents[: -INCIDENTS_KEPT + 1]
+    fold.incidents.append(
+        Interruption(
+            number, began_ns, at_ns, verdict.cause, verdict.rule, list(verdict.evidence)
+        )
+    )
+    fold.recovering = True
+    fold.steps_since_end = 0
+    fold.stepping_on = False
+    emit_steps(fold, step_time.end_open(fold.steps, RunState.INTERRUPTED))
+    fold.active = None
+    note(
+        fold.book,
+        at_ns,
+        EventKind.INTERRUPTED,
+        incident=number,
+        cause=verdict.cause.value,
+        rule=verdict.rule,
+        rank=life.rank,
+        evidence=_said(life),
+    )
+
+
+def _said(life: Life) -> str:
+    rank = "the rank" if life.rank < 0 else f"rank {life.rank}"
+    return f"{rank} ({life.incarnation}) ended: {life.exit_detail or 'no goodbye'}"
+
+
+def fill_blind(fold: Fold, life: Life, blind: RunState) -> None:
+    """Name what was booked blind before this rank's word came in."""
+    line_ns = fold.line_ns or 0
+    for piece in life.pieces:
+        if piece.start_ns >= line_ns:
+            break
+        span = Span(piece.start_ns, min(piece.end_ns, line_ns))
+        fold.book.late_ns += span.length_ns
+        state = piece.state or RunState.PRODUCTIVE
+        if fill(fold.book, line_ns, span, state, blind) and piece.state is None:
+            # The step's time is not whole any more: it is no sample.
+            fold.partial = True
+
+
+def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
+    """Rule 15: end the run when nothing of it is left."""
+    if fold.ended_ns is not None or fold.line_ns is None or fold.turns:
+        return
+    silent = [life for life in fold.lives.values() if life.is_alive]
+    last_ns = max([fold.last_exit_ns, *(life.reported_ns for life in silent)])
+    is_long_ago = now_ns - last_ns >= rules.end_after_ns
+    if any(life.pid is not None for life in silent) or fold.line_ns < last_ns:
+        return
+    if silent:
+        if is_long_ago:
+            _close(fold, last_ns, "unknown", RunState.UNOBSERVED)
+    elif not fold.missing:
+        _close(fold, last_ns, "succeeded", RunState.UNOBSERVED)
+    elif is_long_ago:
+        _close(fold, last_ns, "failed", RunState.DOWN)
+
+
+def _close(fold: Fold, at_ns: int, outcome: str, blind: RunState) -> None:
+    """Close the book at the last exit; what was booked since goes out of it again."""
+    emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
+    emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
+    for segment in fold.book.blind:
+        after = segment.span.clip(Span(at_ns, max(at_ns, fold.line_ns or at_ns)))
+        if segment.state is blind and after is not None:
+            restate(
+                fold.book,
+                fold.line_ns or at_ns,
+                after,
+                (segment.state.value, OUTSIDE_THE_BOOK),
+                after.length_ns * segment.devices,
+                cause=segment.cause,
+                reason="rule 15: the run was over",
+            )
+    if outcome == "failed" and fold.progress.durable is not None:
+        _lose(fold, at_ns)
+    fold.ended_ns, fold.outcome = at_ns, outcome
+    note(fold.book, at_ns, EventKind.ENDED, outcome=outcome)
+
+
+def _lose(fold: Fold, at_ns: int) -> None:
+    """Rule 4: a run that failed for good loses what no checkpoint holds."""
+    progress = fold.progress
+    if progress.durable is None:
+        return
+    lost = cut(progress, progress.durable)
+    fold.failed_lost = lost
+    _move_lost(fold, at_ns, (lost.productive, lost.slow), back=False)
+
+
+def _move_lost(fold: Fold, at_ns: int, amounts: tuple[int, int], *, back: bool) -> None:
+    span = Span(fold.opened_ns, at_ns)
+    for state, gpu_ns in zip(
+        (RunState.PRODUCTIVE, RunState.SLOW), amounts, strict=True
+    ):
+        moved = (state.value, RunState.LOST.value)
+        restate(
+            fold.book,
+            at_ns,
+            span,
+            (moved[1], moved[0]) if back else moved,
+            gpu_ns,
+            cause=Cause.NONE,
+            reason="rule 4: the run failed" if not back else "section 8: it goes on",
+        )
+
+
+def _reopen(fold: Fold, at_ns: int) -> None:
+    """A workload with the same run id goes on: after a failure the time was down."""
+    ended_ns = fold.ended_ns or at_ns
+    if fold.outcome == "unknown":
+        line_ns = max(ended_ns, fold.line_ns or ended_ns)
+        _take_back(fold, at_ns, Span(ended_ns, line_ns), RunState.UNOBSERVED)
+    if fold.outcome == "failed":
+        _take_back(fold, at_ns, Span(ended_ns, max(ended_ns, at_ns)), RunState.DOWN)
+        if fold.failed_lost is not None:
+            lost, fold.failed_lost = fold.failed_lost, None
+            _move_lost(fold, ended_ns, (lost.productive, lost.slow), back=True)
+            fold.progress.lineage.append(lost)
+    fold.ended_ns, fold.outcome = None, "running"
+    fold.line_ns = max(fold.line_ns or at_ns, at_ns)
+    note(fold.book, at_ns, EventKind.REOPENED)
+
+
+def _take_back(fold: Fold, at_ns: int, span: Span, state: RunState) -> None:
+    """Put time back into the settled book that a closed run had left out."""
+    last = fold.incidents[-1].number if fold.incidents else None
+    restate(
+        fold.book,
+        at_ns,
+        span,
+        (OUTSIDE_THE_BOOK, state.value),
+        span.length_ns * fold.asked,
+        cause=cause_of(fold, last) if state is RunState.DOWN else Cause.NONE,
+        reason="section 8: the run was reopened",
+    )
+
+
+def reopen(fold: Fold) -> None:
+    """Open a run again whose silent rank speaks after all."""
+    if fold.ended_ns is not None:
+        _reopen(fold, fold.ended_ns)
