@@ -11,9 +11,9 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-# Where the sources to check are; folders that do not exist yet are left out.
-CHECKED := $(wildcard src sdk tests docs/generators examples)
-TYPED := $(wildcard src sdk/goodput_sdk tests docs/generators examples)
+# Where the sources to check are.
+CHECKED := src sdk tests docs/generators examples
+TYPED := src sdk/goodput_sdk tests docs/generators examples
 
 # What `make test` leaves out; .ci/run passes "not soak".
 MARKS ?= not real and not soak
@@ -35,11 +35,14 @@ test: $(DEV_READY)  ## Run the fast suites
 
 .PHONY: lint
 lint: $(DEV_READY)  ## Check style, types, import contracts and generated files
-	$(BIN)/ruff check $(CHECKED)
-	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy $(TYPED)
-	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m docs.generators --check
+	@failed=; for check in \
+	  "ruff check $(CHECKED)" \
+	  "ruff format --check $(CHECKED)" \
+	  "mypy $(TYPED)" \
+	  "lint-imports --no-logo" \
+	  "python -m docs.generators --check"; \
+	do echo "== $$check"; $(BIN)/$$check || failed="$$failed [$${check%% *}]"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 .PHONY: format
 format: $(DEV_READY)  ## Let ruff format and fix what it can
@@ -73,11 +76,11 @@ clean:  ## Remove the virtual environment, caches and artefacts
 $(BIN)/python:
 	@.ci/venv $(VENV)
 
-$(RUN_READY): requirements/run.txt pyproject.toml $(wildcard sdk/pyproject.toml) | $(BIN)/python
+$(RUN_READY): requirements/run.txt pyproject.toml sdk/pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	  -e . $(if $(wildcard sdk/pyproject.toml),-e sdk)
+	  -e . -e sdk
 	@touch $@
 
 $(DEV_READY): requirements/dev.txt $(RUN_READY) | $(BIN)/python

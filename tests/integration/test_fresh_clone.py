@@ -46,8 +46,10 @@ def free_port() -> int:
 @pytest.mark.timeout(420)
 def test_make_run_accounts_for_a_crash_to_the_nanosecond(clone: Path) -> None:
     """
-    One command, and within two minutes: steps, saves, a crash, the outage, the
-    restore, the redone steps, and an account whose two totals are one number.
+    One command tells the whole story within two minutes.
+
+    Steps, saves, a crash, the outage, the restore, the redone steps, and an
+    account whose two totals are one number.
     """
     done = subprocess.run(
         [require("make"), "run", f"RUN_FOR={RUN_FOR_SECONDS}", f"PORT={free_port()}"],
