@@ -44,6 +44,11 @@ def address(key: RunKey) -> str:
     return "/".join(quote(_addressable(part), safe="") for part in _parts(key))
 
 
+def full_name(key: RunKey) -> str:
+    """Return ``cluster/namespace/run`` as a person can read and type it."""
+    return "/".join(_addressable(part) for part in _parts(key))
+
+
 def find(runs: Iterable[RunView], name: str) -> RunView | Ambiguous | Missing:
     """
     Return the run that *name* means: its full key, or its run id if only one has it.
@@ -52,24 +57,20 @@ def find(runs: Iterable[RunView], name: str) -> RunView | Ambiguous | Missing:
     """
     known = list(runs)
     wanted = _addressable(name)
-    full = [view for view in known if _full_name(view.key) == wanted]
+    full = [view for view in known if full_name(view.key) == wanted]
     named = full or [view for view in known if _addressable(view.key.run) == wanted]
     if len(named) == 1:
         return named[0]
     if named:
-        return Ambiguous(tuple(sorted(_full_name(view.key) for view in named)))
+        return Ambiguous(tuple(sorted(full_name(view.key) for view in named)))
     return Missing(_nearest(wanted, known))
 
 
 def _nearest(wanted: str, runs: list[RunView]) -> str | None:
-    names = {_addressable(view.key.run): _full_name(view.key) for view in runs}
-    names |= {_full_name(view.key): _full_name(view.key) for view in runs}
+    names = {_addressable(view.key.run): full_name(view.key) for view in runs}
+    names |= {full_name(view.key): full_name(view.key) for view in runs}
     close = get_close_matches(wanted, names, n=1, cutoff=NEARNESS)
     return names[close[0]] if close else None
-
-
-def _full_name(key: RunKey) -> str:
-    return "/".join(_addressable(part) for part in _parts(key))
 
 
 def _parts(key: RunKey) -> tuple[str, str, str]:

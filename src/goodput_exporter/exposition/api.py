@@ -31,10 +31,10 @@ from goodput_exporter.exposition.lookups import (
     snapshot_of,
 )
 from goodput_exporter.exposition.pages import add_pages
+from goodput_exporter.exposition.render import CONTENT_TYPE
 from goodput_exporter.exposition.schemas import Problem, RunDetail, RunList
 from goodput_exporter.exposition.windows import LIFETIME, History, read_span
 
-TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 MAX_BODY_BYTES: Final = 64 * 1024
 
 INSTANT: Final = "Unix seconds or RFC 3339; without it the book's own end."
@@ -130,9 +130,9 @@ def _operations(
         accepted = request.headers.get("accept-encoding", "")
         if metrics_gzip is not None and accepts_gzip(accepted):
             headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-            return Response(metrics_gzip(), headers=headers, media_type=TEXT_FORMAT)
+            return Response(metrics_gzip(), headers=headers, media_type=CONTENT_TYPE)
         headers = {"Vary": "Accept-Encoding"}
-        return Response(metrics(), headers=headers, media_type=TEXT_FORMAT)
+        return Response(metrics(), headers=headers, media_type=CONTENT_TYPE)
 
     @router.get("/healthz", summary="The process is alive")
     async def alive() -> PlainTextResponse:

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from goodput_exporter import __version__
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.addresses import address, full_name, shown
 from goodput_exporter.exposition.lookups import (
     Latest,
     RefusedError,
@@ -59,7 +59,7 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
         problem = refused.problem
         snapshot = latest()
         links = [
-            (shown(view.key.run), address(view.key), str(view.key))
+            (shown(view.key.run), address(view.key), full_name(view.key))
             for view in (snapshot.runs if snapshot is not None else ())
         ]
         named = {*problem.candidates, problem.nearest}

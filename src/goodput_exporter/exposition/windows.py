@@ -172,8 +172,8 @@ def _terms(segments: Iterable[Segment], span: Span, asked: int) -> tuple[Term, .
     wall_ns: defaultdict[int, int] = defaultdict(int)
     at_ns, devices = span.start_ns, 0
     for next_ns in sorted({*change, span.end_ns}):
-        wall_ns[devices or asked] += next_ns - at_ns
+        if next_ns > at_ns:
+            wall_ns[devices or asked] += next_ns - at_ns
         devices += change[next_ns]
         at_ns = next_ns
-    found = ((wall, count) for count, wall in wall_ns.items() if wall)
-    return tuple(Term(wall, count) for wall, count in found)
+    return tuple(Term(wall, count) for count, wall in wall_ns.items())
