@@ -2,13 +2,14 @@
 `make run`: the exporter, a training job that crashes once, and what it cost.
 
 Everything is on this machine and needs no GPU. Ends with Ctrl-C or after
-RUN_FOR seconds. Leaves the ledger, the logs and the checkpoints in build/demo.
+RUN_FOR seconds. Leaves the ledger, the logs and the text in build/demo.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,6 +113,8 @@ def demo(
     wait_until_ready(api, exporter, exporter_log)
     console.print(f"page     {api.page}\nmetrics  {api.page}metrics", highlight=False)
 
+    # Nobody resumes a demo; its checkpoints would pile up, 40 MB a time.
+    cleanup.callback(shutil.rmtree, workdir / "checkpoints", ignore_errors=True)
     train_log = workdir / "train.log"
     training = start(training_command(workdir), env, train_log)
     cleanup.callback(leave, training)
