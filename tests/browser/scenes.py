@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -63,10 +64,19 @@ _STORY: Final = (
     (7_200, NOW_SECONDS, RunState.PRODUCTIVE, Cause.NONE),
 )
 
+_HUNG: Final = (
+    *_STORY[:-5],
+    (6_300, 6_492, RunState.PRODUCTIVE, Cause.NONE),
+    (6_492, NOW_SECONDS, RunState.STALLED, _HANG),
+)
 
-def trainer(name: str = "llama-70b-pretrain") -> RunView:
+
+def trainer(
+    name: str = "llama-70b-pretrain",
+    story: Sequence[tuple[int, int, RunState, Cause]] = _STORY,
+) -> RunView:
     """Return a run that trained for two hours on 8 GPUs and lost one to an XID."""
-    timeline = tuple(segments(_STORY, devices=DEVICES, opened_ns=OPENED_NS))
+    timeline = tuple(segments(story, devices=DEVICES, opened_ns=OPENED_NS))
     whole = tally(timeline)
     return run_view(
         name,
@@ -100,7 +110,7 @@ def scene() -> Snapshot:
     runs = (
         trainer(),
         replace(
-            trainer("mixtral-8x22b"),
+            trainer("mixtral-8x22b", _HUNG),
             state=RunState.STALLED,
             cause=_HANG,
             state_since_ns=_at(NOW_SECONDS - 720),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from urllib.parse import quote
 
 from goodput_exporter.domain.runs import RunKey
@@ -12,6 +13,8 @@ from goodput_exporter.domain.snapshot import RunView
 
 NEARNESS = 0.5
 """How alike a known name must be to be offered: typing errors, not guesses."""
+
+DOTS = MappingProxyType({".": r"\u002e", "..": r"\u002e\u002e"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ def shown(text: str) -> str:
     overrides and lone surrogates become ``\uXXXX``, so that two names that
     differ also look different, and none can reorder the line around it.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
@@ -80,8 +85,10 @@ def _parts(key: RunKey) -> tuple[str, str, str]:
 def _addressable(text: str) -> str:
     # A browser resolves "." and ".." before it asks, even where the dots are
     # percent-encoded, so these two names are written out like what is invisible.
-    dots = {".": _escape("."), "..": _escape(".") * 2}
-    return "/".join(dots.get(part, part) for part in shown(text).split("/"))
+    visible = shown(text)
+    if "." not in visible:
+        return visible
+    return "/".join(DOTS.get(part, part) for part in visible.split("/"))
 
 
 def _escape(character: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import Path as ApiPath
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from goodput_exporter import __version__
@@ -37,7 +38,9 @@ from goodput_exporter.exposition.windows import LIFETIME, History, read_span
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
-INSTANT: Final = "Unix seconds or RFC 3339; without it the book's own end."
+NAME: Final = "`cluster/namespace/run`, or the run id alone."
+FROM: Final = "Unix seconds or RFC 3339; without it, when the run's book begins."
+TO: Final = "Unix seconds or RFC 3339; without it, the last tick."
 WINDOW: Final = "5m, 1h, 24h or lifetime; ignored where from or to is given."
 
 
@@ -161,17 +164,18 @@ def _runs(latest: Latest, history: History | None) -> APIRouter:
     }
     router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
+    # Plain functions, so that they run on a worker thread: ten thousand runs take
+    # a second to write out, and one run's window may be read from the ledger.
     @router.get("", summary="Every known run", responses={503: refusals[503]})
-    async def runs() -> RunList:
+    def runs() -> RunList:
         return run_list(snapshot_of(latest))
 
-    # A plain function, so that it runs on a worker thread: it may read the ledger.
     @router.get("/{name:path}", summary="One run in one window", responses=refusals)
     def run(
-        name: str,
+        name: Annotated[str, ApiPath(description=NAME)],
         window: Annotated[str, Query(description=WINDOW)] = LIFETIME,
-        start: Annotated[str | None, Query(alias="from", description=INSTANT)] = None,
-        end: Annotated[str | None, Query(alias="to", description=INSTANT)] = None,
+        start: Annotated[str | None, Query(alias="from", description=FROM)] = None,
+        end: Annotated[str | None, Query(alias="to", description=TO)] = None,
     ) -> RunDetail:
         """
         Answer for the run *name*: ``cluster/namespace/run``, or the run id alone.

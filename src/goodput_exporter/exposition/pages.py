@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
 from goodput_exporter import __version__
+from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.addresses import address, full_name, shown
 from goodput_exporter.exposition.lookups import (
@@ -22,10 +24,17 @@ from goodput_exporter.exposition.lookups import (
     snapshot_of,
 )
 from goodput_exporter.exposition.web.headline import Figure, Moment
-from goodput_exporter.exposition.web.views import gpu_rows, run_page, run_rows
+from goodput_exporter.exposition.web.views import (
+    MOST_RUNS,
+    gpu_rows,
+    run_page,
+    run_rows,
+)
 from goodput_exporter.exposition.windows import History, default_window
 
 WEB: Final = Path(__file__).parent / "web"
+
+FRESH: Final = MappingProxyType({"Cache-Control": "no-store"})
 
 WINDOWS: Final = (
     ("5m", "5 min"),
@@ -47,13 +56,14 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
     environment = make_environment()
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
 
-    def page(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    # The list is the same for every reader until the next tick.
+    last_list: tuple[Snapshot, bytes] | None = None
+
+    def render(template: str, **values: object) -> bytes:
         text = environment.get_template(template).render(**values)
         # A name that cannot be UTF-8 has been written out by ``shown``; what
         # slips through must cost one character, never the page.
-        body = text.encode(errors="backslashreplace")
-        headers = {"Cache-Control": "no-store"}
-        return HTMLResponse(body, status_code=status, headers=headers)
+        return text.encode(errors="backslashreplace")
 
     def refusal(refused: RefusedError) -> HTMLResponse:
         problem = refused.problem
@@ -64,26 +74,28 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
         ]
         named = {*problem.candidates, problem.nearest}
         close = [(name, url) for name, url, full in links if full in named]
-        return page(
-            "refused.html",
-            refused.status,
-            detail=problem.detail,
-            close=close,
-            snapshot=snapshot,
+        body = render(
+            "refused.html", detail=problem.detail, close=close, snapshot=snapshot
         )
+        return HTMLResponse(body, status_code=refused.status, headers=FRESH)
 
     @app.get("/", include_in_schema=False)
     def runs() -> HTMLResponse:
+        nonlocal last_list
         try:
             snapshot = snapshot_of(latest)
         except RefusedError as refused:
             return refusal(refused)
-        return page(
-            "runs.html",
-            snapshot=snapshot,
-            runs=run_rows(snapshot),
-            gpus=gpu_rows(snapshot),
-        )
+        if last_list is None or last_list[0] is not snapshot:
+            body = render(
+                "runs.html",
+                snapshot=snapshot,
+                runs=run_rows(snapshot),
+                more_runs=max(0, len(snapshot.runs) - MOST_RUNS),
+                gpus=gpu_rows(snapshot),
+            )
+            last_list = (snapshot, body)
+        return HTMLResponse(last_list[1], headers=FRESH)
 
     # A plain function, so that it runs on a worker thread: it may read the ledger.
     @app.get("/runs/{name:path}", include_in_schema=False)
@@ -95,9 +107,10 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
             reading = named_reading(view, chosen, history)
         except RefusedError as refused:
             return refusal(refused)
-        return page(
+        body = render(
             "run.html", snapshot=snapshot, windows=WINDOWS, **run_page(view, reading)
         )
+        return HTMLResponse(body, headers=FRESH)
 
 
 def make_environment() -> Environment:

@@ -148,7 +148,9 @@ def _segments(
 def _clipped(segments: Iterable[Segment], span: Span) -> Iterable[Segment]:
     for segment in segments:
         inside = segment.span.clip(span)
-        if inside is not None:
+        if inside == segment.span:
+            yield segment  # most are: copying each would double the page's cost
+        elif inside is not None:
             yield replace(segment, span=inside)
 
 

@@ -25,6 +25,9 @@ from goodput_exporter.exposition.windows import Reading
 MOST_BARS: Final = 600
 """More than a wide screen can tell apart; a finer timeline is drawn in bins."""
 
+MOST_IN_STRIP: Final = 150
+"""The list's bars are small, and there are many of them on one page."""
+
 NS_PER_MS: Final = 1_000_000
 
 
@@ -107,17 +110,19 @@ def merged(segments: Iterable[Segment]) -> list[Segment]:
     return joined
 
 
-def drawable(segments: Sequence[Segment], span: Span) -> tuple[list[Segment], int]:
+def drawable(
+    segments: Sequence[Segment], span: Span, most: int = MOST_BARS
+) -> tuple[list[Segment], int]:
     """
-    Return at most about ``MOST_BARS`` segments for the bar, and the bin in ns.
+    Return at most *most* segments for each row of the bar, and the bin in ns.
 
     A finer timeline is drawn in bins, each in the state that fills most of
     it; 0 means that nothing had to be left out. Only the picture is coarser.
     """
     joined = merged(segments)
-    if len(joined) <= MOST_BARS:
+    if len(joined) <= most:
         return joined, 0
-    bin_ns = -(-span.length_ns // MOST_BARS)
+    bin_ns = -(-span.length_ns // most)
     filled: dict[tuple[int, bool], dict[int, int]] = {}
     for index, segment in enumerate(joined):
         first = (segment.span.start_ns - span.start_ns) // bin_ns
@@ -126,11 +131,11 @@ def drawable(segments: Sequence[Segment], span: Span) -> tuple[list[Segment], in
             edge = _bin(span, number, bin_ns)
             inside = segment.span.clip(edge)
             apart = segment.state is RunState.DEGRADED
-            most = filled.setdefault((number, apart), {})
-            most[index] = 0 if inside is None else inside.length_ns
+            longest = filled.setdefault((number, apart), {})
+            longest[index] = 0 if inside is None else inside.length_ns
     bars = [
-        replace(joined[max(most, key=lambda i: most[i])], span=_bin(span, n, bin_ns))
-        for (n, _), most in sorted(filled.items())
+        replace(joined[max(found, key=found.__getitem__)], span=_bin(span, n, bin_ns))
+        for (n, _), found in sorted(filled.items())
     ]
     return merged(bars), bin_ns
 
@@ -139,7 +144,8 @@ def strip(segments: Sequence[Segment], span: Span) -> list[dict[str, str]]:
     """Return the bar of one run for the list: positions per mille, and a class."""
     if span.length_ns == 0:
         return []
-    whole = [s for s in drawable(segments, span)[0] if s.state is not RunState.DEGRADED]
+    bars, _ = drawable(segments, span, MOST_IN_STRIP)
+    whole = [segment for segment in bars if segment.state is not RunState.DEGRADED]
     scale = 1000 / span.length_ns
     return [
         {

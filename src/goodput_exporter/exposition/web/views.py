@@ -36,6 +36,9 @@ from goodput_exporter.exposition.windows import (
 MOST_ROWS = 500
 """Rows of the segment table; the API has all of them."""
 
+MOST_RUNS = 200
+"""Runs in the list, which puts first who needs attention; the API has all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -51,7 +54,7 @@ class Loss:
 
 def run_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return one line per run, those that need attention first."""
-    return [_row(view) for view in by_attention(snapshot)]
+    return [_row(view) for view in by_attention(snapshot)[:MOST_RUNS]]
 
 
 def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
