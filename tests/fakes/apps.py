@@ -26,6 +26,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
     history: History | None = None,
     age_seconds: int = 1,
     metrics_gzip: Callable[[], bytes] | None = None,
+    latest: Callable[[], Snapshot | None] | None = None,
 ) -> FastAPI:
     """
     Return the application over *shown*, or over one ordinary run.
@@ -39,12 +40,13 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         history: See there.
         age_seconds: How long ago the last tick was.
         metrics_gzip: As in ``create_app``.
+        latest: Where snapshots come from, in place of *shown*.
     """
     published = None if empty else shown or snapshot(run_view())
     now_ns = (published.at_ns if published else 0) + age_seconds * NS_PER_SECOND
     records = [] if audited is None else audited
     return create_app(
-        latest=lambda: published,
+        latest=latest or (lambda: published),
         metrics=lambda: b"# plain\n",
         metrics_gzip=metrics_gzip,
         freshness=Freshness(lambda: now_ns),

@@ -269,3 +269,25 @@ def test_what_is_vendored_brings_its_licence() -> None:
         assert path.name in read_me
     for licence in ("chart-LICENSE.md", "inter-LICENSE.txt"):
         assert Path(static / licence).stat().st_size > 500
+
+
+def test_a_long_list_ends_and_says_so() -> None:
+    """Ten thousand run names cost a reader no more than two hundred."""
+    runs = [run_view(f"run-{number}") for number in range(250)]
+    listed = page("/", shown=snapshot(*runs))
+
+    links = [attrs.get("href") or "" for tag, attrs in listed.tags if tag == "a"]
+    assert len([href for href in links if href.startswith("/runs/")]) == 200
+    assert "50 more are in the API." in listed.text
+
+
+def test_the_list_follows_each_tick() -> None:
+    """A list that is kept for the next reader is not kept past the next tick."""
+    ticks = [snapshot(run_view("one")), snapshot(run_view("two"))]
+    app = app_with(latest=lambda: ticks[0])
+
+    before = [get(app, "/").text for _ in range(2)]
+    ticks.pop(0)
+
+    assert before[0] == before[1]
+    assert "two" in get(app, "/").text
