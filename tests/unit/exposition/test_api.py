@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -255,13 +256,22 @@ def test_readiness_names_what_is_wrong() -> None:
 
 def test_metrics_are_served_as_they_were_rendered() -> None:
     """The bytes of the last tick, compressed ones for who accepts them."""
-    app = app_with(metrics_gzip=lambda: b"\x1f\x8b not really")
+    app = app_with(metrics_gzip=lambda: b"")
     plain = get(app, "/metrics", headers={"Accept-Encoding": "identity"})
 
     assert plain.content == b"# plain\n"
     assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "content-encoding" not in plain.headers
     assert plain.headers["vary"] == "Accept-Encoding"
+
+
+def test_compressed_metrics_are_not_compressed_again() -> None:
+    """Prometheus accepts gzip and gets the bytes that were compressed at the tick."""
+    app = app_with(metrics_gzip=lambda: gzip.compress(b"# compressed"))
+    answer = get(app, "/metrics", headers={"Accept-Encoding": "gzip"})
+
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.content == b"# compressed"
 
 
 @pytest.mark.parametrize(
