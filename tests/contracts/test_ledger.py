@@ -71,6 +71,7 @@ ONE_OF_EACH: list[Booking] = [
         last_step=9,
         kept_as=RunState.SLOW,
         bridged=True,
+        model_flops=1.5e22,
     ),
     Restatement(
         30, Span(10, 25), "recomputing", "lost", 240, Cause.GPU_ERROR, "rule 4"
@@ -90,6 +91,19 @@ def test_what_was_booked_is_read_back_in_the_order_it_was_booked(
     assert [(e.seq, e.booked_ns, e.key) for e in entries] == [
         (seq, 99, LLAMA) for seq in (1, 2, 3, 4)
     ]
+
+
+def test_work_that_nobody_measured_is_not_work_of_zero(ledger: Ledger) -> None:
+    """FLOPs are read back as booked: unknown, none at all, and an inexact sum."""
+    unknown = segment(0, 10)
+    none = segment(10, 20, RunState.DOWN, model_flops=0.0)
+    some = segment(20, 30, model_flops=0.1 + 0.2)
+
+    ledger.append(booked(unknown, none, some))
+
+    found = [each.model_flops for each in ledger.segments(LLAMA)]
+    assert found == [None, 0.0, 0.1 + 0.2]
+    assert ledger.account(LLAMA) == tally([unknown, none, some])
 
 
 def test_entries_are_numbered_over_all_runs(ledger: Ledger) -> None:
@@ -114,6 +128,9 @@ IMPOSSIBLE: dict[str, Booking] = {
     "ends before it starts": segment(2, 1),
     "has fewer devices than none": segment(0, 1, devices=-1),
     "lies past 64 bits": segment(0, 2**63),
+    "worked no number of FLOPs": segment(0, 1, model_flops=float("nan")),
+    "worked without end": segment(0, 1, model_flops=float("inf")),
+    "undid work": segment(0, 1, model_flops=-1.0),
     "is no number": RunEvent(0, EventKind.ATTEMPT, {"loss": float("nan")}),
     "is restated backwards": Restatement(0, Span(2, 1), "a", "b", 1, Cause.NONE, "r"),
     "happened past 64 bits": RunEvent(2**63, EventKind.ENDED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,10 +31,11 @@ Row = tuple[
     int | None,
     str | None,
     int | None,
+    float | None,
     str | None,
 ]
 """kind, start_ns, end_ns, state, devices, cause, incident, first_step, last_step,
-kept_as, bridged, detail: the columns of an entry that its booking decides."""
+kept_as, bridged, model_flops, detail: the columns of an entry that its booking decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def encode(key: RunKey, booking: Booking) -> Row:
 
     Raises:
         AccountingError: It ends before it starts, holds a negative number of
-            devices, lies outside 64 bits, or carries a number that is none.
+            devices or FLOPs, lies outside 64 bits, or carries a number that
+            is none.
     """
     match booking:
         case Segment():
@@ -108,7 +111,8 @@ def require_storable(key: RunKey) -> None:
 
 def _segment_row(key: RunKey, segment: Segment) -> Row:
     span = segment.span
-    if segment.devices < 0 or not _in_order(span.start_ns, span.end_ns):
+    sound = segment.devices >= 0 and _countable(segment.model_flops)
+    if not sound or not _in_order(span.start_ns, span.end_ns):
         raise _impossible(key, segment)
     kept_as = segment.kept_as
     return (
@@ -123,6 +127,7 @@ def _segment_row(key: RunKey, segment: Segment) -> Row:
         segment.last_step,
         None if kept_as is None else kept_as.value,
         1 if segment.bridged else 0,
+        segment.model_flops,
         None,
     )
 
@@ -150,7 +155,7 @@ def _event_row(key: RunKey, event: RunEvent) -> Row:
 
 
 def _row(kind: str, span: Span, cause: str | None, detail: str) -> Row:
-    nothing = (None, None, None, None, None)
+    nothing = (None, None, None, None, None, None)
     return kind, span.start_ns, span.end_ns, None, None, cause, *nothing, detail
 
 
@@ -166,15 +171,20 @@ def _in_order(start_ns: int, end_ns: int) -> bool:
     return INT64_MIN <= start_ns <= end_ns <= INT64_MAX
 
 
+def _countable(flops: float | None) -> bool:
+    # SQLite would store NaN as NULL, and what is broken would read as not measured.
+    return flops is None or 0.0 <= flops < math.inf
+
+
 def _impossible(key: RunKey, booking: Booking) -> AccountingError:
     return AccountingError(
         f"run {key}: {booking} cannot be booked: times must be in order and within "
-        "64 bits, devices not negative, numbers finite; the fold that made it is wrong"
+        "64 bits, devices and FLOPs not negative, numbers finite; the fold that made it is wrong"
     )
 
 
 def _segment(row: Sequence[Any]) -> Segment:
-    kept_as = row[9]
+    kept_as, flops = row[9], row[11]
     return Segment(
         Span(row[1], row[2]),
         RunState(row[3]),
@@ -185,11 +195,12 @@ def _segment(row: Sequence[Any]) -> Segment:
         row[8],
         None if kept_as is None else RunState(kept_as),
         row[10] == 1,
+        None if flops is None else float(flops),
     )
 
 
 def _restatement(row: Sequence[Any]) -> Restatement:
-    detail = json.loads(row[11])
+    detail = json.loads(row[12])
     return Restatement(
         at_ns=detail["at_ns"],
         span=Span(row[1], row[2]),
@@ -202,7 +213,7 @@ def _restatement(row: Sequence[Any]) -> Restatement:
 
 
 def _event(row: Sequence[Any]) -> RunEvent:
-    detail = json.loads(row[11])
+    detail = json.loads(row[12])
     return RunEvent(row[1], EventKind(detail["event"]), detail["detail"])
 
 

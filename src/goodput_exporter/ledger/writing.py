@@ -54,7 +54,7 @@ def insert(
         groups: The entries, in the order in which they get their numbers.
         ids: The id of every run among them.
     """
-    entries: list[tuple[int | str | None, ...]] = []
+    entries: list[tuple[int | float | str | None, ...]] = []
     reaches: list[dict[str, int]] = []
     for key, rows in groups:
         run_id = ids[key]

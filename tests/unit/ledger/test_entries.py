@@ -41,6 +41,7 @@ BOOKINGS: st.SearchStrategy[Booking] = st.one_of(
         last_step=st.none() | COUNTS,
         kept_as=st.none() | st.sampled_from(RunState),
         bridged=st.booleans(),
+        model_flops=st.none() | st.floats(0, allow_infinity=False),
     ),
     st.builds(
         Restatement,
@@ -66,7 +67,7 @@ def test_a_booking_survives_its_row(booking: Booking) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [(0, "rumour"), (3, "napping"), (3, None), (5, "gremlins"), (9, "gold")],
+    [(0, "rumour"), (3, "napping"), (3, None), (5, "gremlins"), (9, "gold"), (11, "many")],
 )
 def test_a_row_that_no_version_wrote_is_refused_by_number(
     column: int, value: str | None

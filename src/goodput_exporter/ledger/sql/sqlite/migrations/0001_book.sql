@@ -30,6 +30,7 @@ CREATE TABLE entries (
     last_step  INTEGER,
     kept_as    TEXT,
     bridged    INTEGER,
+    model_flops REAL,                        -- NULL: not known; 0.0: none done
     detail     TEXT,                         -- JSON; numbers past 64 bits live here
     CHECK (kind <> 'segment' OR (state IS NOT NULL AND devices >= 0 AND cause IS NOT NULL))
 );

@@ -1,5 +1,5 @@
 SELECT seq, booked_ns, kind, start_ns, end_ns, state, devices, cause,
-       incident, first_step, last_step, kept_as, bridged, detail
+       incident, first_step, last_step, kept_as, bridged, model_flops, detail
 FROM entries
 WHERE run_id = :run_id AND kind = 'segment'
   AND start_ns >= :reach_ns AND start_ns < :end_ns AND end_ns > :start_ns
