@@ -24,12 +24,8 @@ from goodput_exporter.exposition.lookups import (
     snapshot_of,
 )
 from goodput_exporter.exposition.web.headline import Figure, Moment
-from goodput_exporter.exposition.web.views import (
-    MOST_RUNS,
-    gpu_rows,
-    run_page,
-    run_rows,
-)
+from goodput_exporter.exposition.web.rows import MOST_RUNS, gpu_rows, run_rows
+from goodput_exporter.exposition.web.views import run_page
 from goodput_exporter.exposition.windows import History, default_window
 
 WEB: Final = Path(__file__).parent / "web"

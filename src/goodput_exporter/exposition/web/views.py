@@ -1,4 +1,4 @@
-"""What a template needs to say about a run, in words and figures ready to print."""
+"""What the page of one run says, in words and figures ready to print."""
 
 from __future__ import annotations
 
@@ -6,38 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.domain.snapshot import Incident, RunView, Snapshot
+from goodput_exporter.domain.snapshot import Incident, RunView
 from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
 from goodput_exporter.exposition.addresses import address, shown
-from goodput_exporter.exposition.answers import (
-    bad_gpu_ns,
-    by_attention,
-    lifetime,
-    loses_time_now,
-)
 from goodput_exporter.exposition.web import words
 from goodput_exporter.exposition.web.charts import (
     chart_data,
     merged,
     steps,
-    strip,
     waterfall,
 )
 from goodput_exporter.exposition.web.headline import headline, observed_wall_ns
-from goodput_exporter.exposition.windows import (
-    LIFETIME,
-    Reading,
-    book,
-    default_window,
-    read_window,
-)
+from goodput_exporter.exposition.web.rows import state_mark
+from goodput_exporter.exposition.windows import Reading, book
 
 MOST_ROWS = 500
 """Rows of the segment table; the API has all of them."""
-
-MOST_RUNS = 200
-"""Runs in the list, which puts first who needs attention; the API has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +36,6 @@ class Loss:
     per_mille: float
 
 
-def run_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return one line per run, those that need attention first."""
-    return [_row(view) for view in by_attention(snapshot)[:MOST_RUNS]]
-
-
-def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return one line per GPU of this node, in NVML's order."""
-    return [_gpu(gpu) for gpu in snapshot.gpus]
-
-
 def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
     """Return everything that the page of one run prints and draws."""
     unit = loss_unit(reading, gpus=view.devices_are_gpus)
@@ -70,7 +44,7 @@ def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
         "place": f"{shown(view.key.cluster)} / {shown(view.key.namespace)}",
         "url": address(view.key),
         "view": view,
-        "state": _state(view),
+        "state": state_mark(view),
         "why": shown(view.why),
         "window": reading.window,
         "span": reading.span,
@@ -152,7 +126,7 @@ def facts(view: RunView, reading: Reading) -> list[dict[str, Any]]:
         convention = view.model.convention or "unknown"
         found.append(("MFU", mfu, f"model FLOPs, {convention} convention"))
     return [
-        {"name": name, "value": _split(value), "note": note}
+        {"name": name, "value": words.split_unit(value), "note": note}
         for name, value, note in found
     ]
 
@@ -225,40 +199,6 @@ def _other_notes(view: RunView) -> list[str]:
     return [n for n in view.notes if "rank without a GPU" not in n]
 
 
-def _split(value: str) -> tuple[str, str]:
-    figure, _, unit = value.partition(" ")
-    # "42 %" and "4 min 12 s" belong together; GPU time has its unit below.
-    return (figure, unit) if "-" in unit else (value, "")
-
-
-def _row(view: RunView) -> dict[str, Any]:
-    reading = read_window(view, default_window(view))
-    cost_ns = bad_gpu_ns(lifetime(view))
-    return {
-        "name": shown(view.key.run),
-        "place": f"{shown(view.key.cluster)} / {shown(view.key.namespace)}",
-        "url": address(view.key),
-        "state": _state(view),
-        "since_ns": view.state_since_ns,
-        "why": shown(view.why),
-        "outcome": view.outcome,
-        "attention": loses_time_now(view) or view.outcome == "failed",
-        "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
-        "goodput": words.percent(reading.layers.goodput),
-        "bound": "≤ " if view.upper_bound else "",
-        "window": "lifetime" if reading.window == LIFETIME else "last hour",
-        "cost": _split(words.gpu_time(cost_ns, gpus=view.devices_are_gpus)),
-        "strip": strip(reading.segments, reading.span),
-    }
-
-
-def _state(view: RunView) -> dict[str, str]:
-    if view.ended_ns is not None:
-        return {"name": view.outcome, "css": f"outcome-{view.outcome}"}
-    name = words.STATE_NAME[view.state]
-    return {"name": name, "css": words.STATE_CLASS[view.state]}
-
-
 def _legend(reading: Reading) -> list[dict[str, str]]:
     order = [state for state in RunState if reading.account.gpu_ns.get(state)]
     order.sort(key=lambda state: -reading.account.gpu_ns[state])
@@ -310,32 +250,6 @@ def _parts(gpu_ns: Mapping[RunState, int]) -> str:
         for state, ns in ranked
         if ns > 0
     )
-
-
-def _gpu(gpu: GpuSample | GpuLost) -> dict[str, Any]:
-    if isinstance(gpu, GpuLost):
-        detail = shown(gpu.detail or gpu.reason)
-        return {"index": gpu.index, "name": gpu.uuid or "unknown", "lost": detail}
-    return {
-        "index": gpu.index,
-        "name": shown(gpu.name),
-        "lost": "",
-        "busy": words.percent(gpu.busy_ratio, 0),
-        "memory": _memory(gpu),
-        "power": _with_unit(gpu.power_watts, "W"),
-        "temperature": _with_unit(gpu.temperature_celsius, "°C"),
-    }
-
-
-def _memory(gpu: GpuSample) -> str:
-    if gpu.memory_used_bytes is None or gpu.memory_total_bytes is None:
-        return words.MISSING
-    used, total = gpu.memory_used_bytes / 2**30, gpu.memory_total_bytes / 2**30
-    return f"{used:.1f} of {total:.0f} GiB"
-
-
-def _with_unit(value: float | None, unit: str) -> str:
-    return words.MISSING if value is None else f"{value:.0f} {unit}"
 
 
 def _saved(view: RunView) -> str:

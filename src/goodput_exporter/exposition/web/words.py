@@ -188,3 +188,10 @@ def devices(count: int, *, gpus: bool) -> str:
     """Return ``8 GPUs``, or ``1 device`` where ranks have no GPU."""
     word = "GPU" if gpus else "device"
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def split_unit(value: str) -> tuple[str, str]:
+    """Set the unit of GPU time apart from its figure; other values stay whole."""
+    figure, _, unit = value.partition(" ")
+    # "42 %" and "4 min 12 s" belong together; GPU time has its unit below.
+    return (figure, unit) if "-" in unit else (value, "")
