@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from goodput_sdk._guard import swallow
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would double the SDK's import time
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,23 +91,25 @@ class Heartbeat:
             parallelism: Sizes by ``tp``, ``pp``, ``dp``, ``cp`` and ``ep``.
             gpu_uuids: The GPUs that this rank uses.
         """
-        self._describe(
-            {
-                "flops_per_token": flops_per_token,
-                "params": params,
-                "active_params": active_params,
-                "layers": layers,
-                "hidden": hidden,
-                "heads": heads,
-                "head_dim": head_dim,
-                "seq_len": seq_len,
-                "tokens_per_step": tokens_per_step,
-                "grad_accumulation": grad_accumulation,
-                "dtype": dtype,
-                "parallelism": parallelism,
-                "gpu_uuids": gpu_uuids,
-            }
-        )
+        said: dict[str, object] = {
+            "flops_per_token": flops_per_token,
+            "params": params,
+            "active_params": active_params,
+            "layers": layers,
+            "hidden": hidden,
+            "heads": heads,
+            "head_dim": head_dim,
+            "seq_len": seq_len,
+            "tokens_per_step": tokens_per_step,
+            "grad_accumulation": grad_accumulation,
+            "dtype": dtype,
+            "parallelism": parallelism,
+            "gpu_uuids": gpu_uuids,
+        }
+        try:
+            self._describe(said)
+        except Exception as error:
+            swallow(error)
 
     def _describe(self, said: dict[str, object]) -> None:
         """Take the facts of ``model``; None is not said."""

@@ -39,21 +39,21 @@ class TimedLoader:
 
     Args:
         loader: Anything that can be iterated, once or many times.
-        waiting: Returns the block to be in while ``next`` runs.
+        phase: Returns the block of a phase.
     """
 
     def __init__(
-        self, loader: Iterable[object], waiting: Callable[[], Section]
+        self, loader: Iterable[object], phase: Callable[[str], Section]
     ) -> None:
         self._loader = loader
-        self._waiting = waiting
+        self._phase = phase
 
     def __iter__(self) -> Iterator[object]:
         """Yield the loader's items; its first ``iter`` may start workers, and waits."""
-        with self._waiting():
+        with self._phase("data_loading"):
             items = iter(self._loader)
         while True:
-            with self._waiting():
+            with self._phase("data_loading"):
                 try:
                     item = next(items)
                 except StopIteration:
@@ -206,14 +206,10 @@ class Reporter(Heartbeat):
     def data(self, loader: Iterable[Item]) -> Iterable[Item]:
         """Return *loader*, with the time that ``next`` blocks told as data loading."""
         try:
-            waiting = self._waiting
-            return TimedLoader(loader, waiting)  # type: ignore[return-value]  # Generic needs typing, see above
+            return TimedLoader(loader, self.phase)  # type: ignore[return-value]  # Generic needs typing, see above
         except Exception as error:
             swallow(error)
             return loader
-
-    def _waiting(self) -> Section:
-        return self.phase("data_loading")
 
     def checkpoint(self, step: int, *, async_: bool = False) -> Section:
         """Return the block that saves *step*."""
@@ -227,12 +223,9 @@ class Reporter(Heartbeat):
             return NOTHING
 
     def _describe(self, said: dict[str, object]) -> None:
-        try:
-            known = {name: fact for name, fact in said.items() if fact is not None}
-            self._said.update(known)
-            self._sender.renew_facts(fact_fields(self._said))
-        except Exception as error:
-            swallow(error)
+        known = {name: fact for name, fact in said.items() if fact is not None}
+        self._said.update(known)
+        self._sender.renew_facts(fact_fields(self._said))
 
     def restored(self, step: int | None) -> None:
         """Declare where this incarnation resumes; None is a fresh start."""

@@ -147,6 +147,10 @@ class Sender:
                 swallow(error)
             self._wake.wait(self._pause_s())
             self._wake.clear()
+        with self._lock:
+            channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
     def _pause_s(self) -> float:
         # Ranks that start together would otherwise meet in the agent's short queue.
