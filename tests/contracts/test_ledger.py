@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,8 +97,8 @@ def test_what_was_booked_is_read_back_in_the_order_it_was_booked(
 def test_work_that_nobody_measured_is_not_work_of_zero(ledger: Ledger) -> None:
     """FLOPs are read back as booked: unknown, none at all, and an inexact sum."""
     unknown = segment(0, 10)
-    none = segment(10, 20, RunState.DOWN, model_flops=0.0)
-    some = segment(20, 30, model_flops=0.1 + 0.2)
+    none = replace(segment(10, 20, RunState.DOWN), model_flops=0.0)
+    some = replace(segment(20, 30), model_flops=0.1 + 0.2)
 
     ledger.append(booked(unknown, none, some))
 
@@ -128,9 +129,9 @@ IMPOSSIBLE: dict[str, Booking] = {
     "ends before it starts": segment(2, 1),
     "has fewer devices than none": segment(0, 1, devices=-1),
     "lies past 64 bits": segment(0, 2**63),
-    "worked no number of FLOPs": segment(0, 1, model_flops=float("nan")),
-    "worked without end": segment(0, 1, model_flops=float("inf")),
-    "undid work": segment(0, 1, model_flops=-1.0),
+    "worked no number of FLOPs": replace(segment(0, 1), model_flops=float("nan")),
+    "worked without end": replace(segment(0, 1), model_flops=float("inf")),
+    "undid work": replace(segment(0, 1), model_flops=-1.0),
     "is no number": RunEvent(0, EventKind.ATTEMPT, {"loss": float("nan")}),
     "is restated backwards": Restatement(0, Span(2, 1), "a", "b", 1, Cause.NONE, "r"),
     "happened past 64 bits": RunEvent(2**63, EventKind.ENDED),

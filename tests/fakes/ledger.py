@@ -24,11 +24,9 @@ def segment(
     *,
     devices: int = 8,
     cause: Cause = Cause.NONE,
-    model_flops: float | None = None,
 ) -> Segment:
     """Build a segment; what is not named is eight devices at work."""
-    span = Span(start_ns, end_ns)
-    return Segment(span, state, devices, cause, model_flops=model_flops)
+    return Segment(Span(start_ns, end_ns), state, devices, cause)
 
 
 def booked(*segments: Segment, key: RunKey = LLAMA, booked_ns: int = 0) -> Batch:

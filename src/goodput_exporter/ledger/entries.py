@@ -35,7 +35,7 @@ Row = tuple[
     str | None,
 ]
 """kind, start_ns, end_ns, state, devices, cause, incident, first_step, last_step,
-kept_as, bridged, model_flops, detail: the columns of an entry that its booking decides."""
+kept_as, bridged, model_flops, detail: the columns that an entry's booking decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,8 @@ def _countable(flops: float | None) -> bool:
 def _impossible(key: RunKey, booking: Booking) -> AccountingError:
     return AccountingError(
         f"run {key}: {booking} cannot be booked: times must be in order and within "
-        "64 bits, devices and FLOPs not negative, numbers finite; the fold that made it is wrong"
+        "64 bits, devices and FLOPs not negative, numbers finite; the fold that made "
+        "it is wrong"
     )
 
 

@@ -67,7 +67,14 @@ def test_a_booking_survives_its_row(booking: Booking) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [(0, "rumour"), (3, "napping"), (3, None), (5, "gremlins"), (9, "gold"), (11, "many")],
+    [
+        (0, "rumour"),
+        (3, "napping"),
+        (3, None),
+        (5, "gremlins"),
+        (9, "gold"),
+        (11, "many"),
+    ],
 )
 def test_a_row_that_no_version_wrote_is_refused_by_number(
     column: int, value: str | None
