@@ -1,4 +1,4 @@
-"""How fast the ledger books and adds up, beside commits of one row and a bare log."""
+"""How fast the ledger books, adds up and stores folds, beside a bare log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.entries import encode
 from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.state import clone, decode_state, encode_state
 from goodput_exporter.ledger.store import open_ledger
+from tests.fakes.ranks import Rank
+from tests.fakes.stories import Observer, observations
 
 ROUNDS = 5
 BATCH_ROWS = 1_000
@@ -44,6 +48,8 @@ def main() -> None:
         show("ratio to " + name, [batched / each for each in rates[name]], "x")
     for rows in (1_000, 10_000, 100_000):
         time_accounts(rows)
+    for durable in (True, False):
+        time_state(durable=durable)
 
 
 def append_batched(directory: Path) -> float:
@@ -108,6 +114,33 @@ def time_accounts(rows: int) -> None:
     show(f"on disk, {rows:,} rows", [size], "bytes/row")
 
 
+def time_state(*, durable: bool) -> None:
+    """Print what storing a fold costs after a thousand steps of four ranks."""
+    kept = "" if durable else ", no save durable"
+    fold = after_a_thousand_steps(durable=durable)
+    data = encode_state(fold)
+    show(f"state after 1,000 steps{kept}", [len(data) / 1e3], "kB")
+    for name, act in (
+        ("encode", lambda: encode_state(fold)),
+        ("decode", lambda: decode_state(data)),
+        ("clone", lambda: clone(fold)),
+    ):
+        show(f"  {name} it", [1e3 * seconds(act) for _ in range(100)], "ms")
+
+
+def after_a_thousand_steps(*, durable: bool) -> Fold:
+    """Watch four ranks through ten checkpoints, two hundred seconds apart."""
+    ranks = [
+        Rank(inc=f"{n:016x}", pid=n + 1, rank=n, world=4, tokens_per_step=4_096).init(5)
+        for n in range(4)
+    ]
+    for rank in ranks:
+        for last in range(99, 1_000, 100):
+            rank.steps(last - 99, last, each=1.9, data=0.1)
+            rank.save(1, last, durable=durable)
+    return Observer(tick_s=2.0).watch(observations(ranks), 2_030).fold
+
+
 def tick(number: int, rows: int) -> Batch:
     """Build the *number*-th batch of *rows* segments, each after the one before."""
     first = number * rows
@@ -118,7 +151,14 @@ def segment(number: int) -> Segment:
     """Build the *number*-th segment of a run."""
     start_ns = NOW_NS + number * SEGMENT_NS
     span = Span(start_ns, start_ns + SEGMENT_NS)
-    return Segment(span, STATES[number % 3], 16, first_step=number, last_step=number)
+    return Segment(
+        span,
+        STATES[number % 3],
+        16,
+        first_step=number,
+        last_step=number,
+        model_flops=1.7e18,
+    )
 
 
 def seconds(act: Callable[[], object]) -> float:
