@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
 from goodput_exporter.domain.life import Life, born, extend, hear
-from goodput_exporter.domain.observations import RankExited, RankReport
+from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import lay
@@ -36,7 +39,7 @@ def advance(
     _hear_all(fold, hold_ns, rules)
     if not fold.lives and fold.line_ns is None:
         return
-    line_ns = _decided(fold, hold_ns, now_ns, rules)
+    line_ns = _decided(fold, hold_ns, rules)
     for life in fold.lives.values():
         if life.is_alive and life.said_bye:
             extend(life, line_ns, fold.durations, rules)
@@ -69,7 +72,7 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         fold.lives[report.incarnation] = life
         fold.turns.append(Turn(life.started_ns, life.incarnation, begins=True))
     if report.facts is not None:
-        fold.facts = report.facts
+        _learn_facts(fold, report.facts)
     fold.source, fold.verified = report.source, fold.verified and report.verified
     known_ns, is_news = life.reported_ns, report.seq > life.seq
     marks = hear(life, report, fold.durations, rules)
@@ -82,6 +85,20 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         fold.waiting.append(Waiting(mark.at_ns, life.incarnation, fold.serial, mark))
     if life.said_bye and life.is_alive and (life.pid is None or not life.ok):
         _end(fold, life, life.reported_ns, ok=life.ok, detail=_goodbye(life))
+
+
+def _learn_facts(fold: Fold, facts: ModelFacts) -> None:
+    """Take what a hello says; what it leaves out stays as it was."""
+    known = fold.facts or ModelFacts()
+    said = {
+        name: value
+        for name in ModelFacts.__slots__
+        if (value := getattr(facts, name)) not in (None, ())
+    }
+    fold.facts = replace(known, **said)
+    rated = flops_per_token(fold.facts)
+    if rated is not None:
+        fold.flops_per_token, fold.convention = rated[0], rated[1].value
 
 
 def _goodbye(life: Life) -> str:
@@ -131,7 +148,7 @@ def _end(fold: Fold, life: Life, at_ns: int, *, ok: bool, detail: str) -> None:
     fold.turns.append(Turn(at_ns, life.incarnation, begins=False))
 
 
-def _decided(fold: Fold, hold_ns: int, now_ns: int, rules: Rules) -> int:
+def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
     """
     Return up to where the ranks have spoken.
 
@@ -145,10 +162,10 @@ def _decided(fold: Fold, hold_ns: int, now_ns: int, rules: Rules) -> int:
         patience_ns, heard_ns = rules.settle_ns, life.reported_ns
         if heard_ns < fold.resumed_ns:
             patience_ns, heard_ns = rules.settle_after_start_ns, fold.resumed_ns
-        if now_ns - heard_ns < patience_ns:
+        if hold_ns - heard_ns < patience_ns:
             speaking.append(life.reported_ns)
         else:
-            silent.append(max(life.reported_ns, now_ns - patience_ns))
+            silent.append(max(life.reported_ns, hold_ns - patience_ns))
     # One silent rank among others lowers the coverage, not the book; a run
     # whose every rank is silent is unobserved, but only once that is settled.
     return min([hold_ns, *(speaking or silent)])

@@ -52,9 +52,7 @@ def book(into: Book, segment: Segment) -> None:
         into.pending.append(segment)
 
 
-def note(
-    into: Book, at_ns: int, kind: EventKind, **detail: str | float | None
-) -> None:
+def note(into: Book, at_ns: int, kind: EventKind, **detail: str | float | None) -> None:
     """Write down that something happened."""
     into.pending.append(RunEvent(at_ns, kind, detail))
 

@@ -1,0 +1,89 @@
+"""Accounts of the recent past, kept up to date as segments are booked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.settings import MINUTE_NS
+from goodput_exporter.domain.spans import Span
+
+HOUR_NS: Final = 60 * MINUTE_NS
+
+WINDOWS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        "5m": (5 * MINUTE_NS, MINUTE_NS // 6),
+        "1h": (HOUR_NS, MINUTE_NS),
+        "24h": (24 * HOUR_NS, 15 * MINUTE_NS),
+    }
+)
+"""Length and bucket of each window: its start is rounded down to a bucket."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """What was booked for one stretch of time."""
+
+    account: Account = field(default_factory=Account)
+    model_flops: float | None = None
+
+
+@dataclass(slots=True)
+class Rolling:
+    """
+    One run's last day, in buckets; exact, since buckets cut segments exactly.
+
+    Derived data: after a restart the ledger's segments of the last day
+    rebuild it.
+    """
+
+    buckets: dict[str, dict[int, Bucket]] = field(
+        default_factory=lambda: {name: {} for name in WINDOWS}
+    )
+
+    def add(self, segment: Segment, now_ns: int) -> None:
+        """Take one booked segment into every window that it touches."""
+        for name, (length_ns, bucket_ns) in WINDOWS.items():
+            start_ns = max(segment.span.start_ns, _begin(now_ns, length_ns, bucket_ns))
+            while start_ns < segment.span.end_ns:
+                number = start_ns // bucket_ns
+                end_ns = min(segment.span.end_ns, (number + 1) * bucket_ns)
+                bucket = self.buckets[name].setdefault(number, Bucket())
+                _charge(bucket, segment, Span(start_ns, end_ns))
+                start_ns = end_ns
+
+    def read(self, name: str, now_ns: int) -> tuple[Account, float | None]:
+        """Return the account of one window up to now, and its model FLOPs."""
+        length_ns, bucket_ns = WINDOWS[name]
+        first = _begin(now_ns, length_ns, bucket_ns) // bucket_ns
+        buckets = self.buckets[name]
+        for number in [number for number in buckets if number < first]:
+            del buckets[number]
+        whole = Account()
+        flops: float | None = None
+        for bucket in buckets.values():
+            whole.merge(bucket.account)
+            if bucket.model_flops is not None:
+                flops = (flops or 0.0) + bucket.model_flops
+        return whole, flops
+
+
+def window_of(name: str, now_ns: int) -> Span:
+    """Return the span that a window covers now."""
+    length_ns, bucket_ns = WINDOWS[name]
+    return Span(_begin(now_ns, length_ns, bucket_ns), now_ns)
+
+
+def _begin(now_ns: int, length_ns: int, bucket_ns: int) -> int:
+    return (now_ns - length_ns) // bucket_ns * bucket_ns
+
+
+def _charge(bucket: Bucket, segment: Segment, part: Span) -> None:
+    gpu_ns = part.length_ns * segment.devices
+    bucket.account.add(segment.state, gpu_ns, segment.cause)
+    if segment.model_flops is not None:
+        share = part.length_ns / segment.span.length_ns
+        bucket.model_flops = (bucket.model_flops or 0.0) + segment.model_flops * share

@@ -1,0 +1,104 @@
+"""The life of a program: serve until told to stop, tick beside it, drain at the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from goodput_exporter.errors import SourceUnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How punctual the ticks are, in seconds."""
+
+    ticks: int = 0
+    lag_seconds: float = 0.0
+    took_seconds: float = 0.0
+
+
+class Ticker(threading.Thread):
+    """
+    Calls *tick* at a fixed pace on a thread of its own, until stopped.
+
+    A tick that raises is logged with its traceback and the next one is
+    tried: this is the one broad ``except`` of the program.
+
+    Args:
+        tick: What to do; told how punctual the ticks are.
+        seconds: The pace. A late tick is not made up for.
+    """
+
+    def __init__(self, tick: Callable[[Pace], None], seconds: float) -> None:
+        super().__init__(name="ticker", daemon=True)
+        self._tick = tick
+        self._seconds = seconds
+        self._stop_asked = threading.Event()
+        self._pace = Pace()
+
+    def run(self) -> None:
+        """Tick until told to stop."""
+        due = time.monotonic()
+        while not self._stop_asked.wait(max(0.0, due - time.monotonic())):
+            began = time.monotonic()
+            self._pace.lag_seconds = max(0.0, began - due)
+            try:
+                self._tick(self._pace)
+            except Exception:  # noqa: BLE001 - the service loop's one, with traceback
+                _log.exception("a tick failed; the next one is tried")
+            self._pace.took_seconds = time.monotonic() - began
+            self._pace.ticks += 1
+            due = max(due + self._seconds, time.monotonic())
+
+    def stop(self) -> None:
+        """Let the tick in progress end, then no more."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join()
+
+
+def serve(
+    app: Callable[..., Any], host: str, port: int, *, ready: Callable[[str], None]
+) -> None:
+    """
+    Serve *app* until SIGTERM or SIGINT.
+
+    Args:
+        app: The application.
+        host: The address to listen on.
+        port: The TCP port; 0 lets the kernel choose.
+        ready: Told the address once it answers.
+
+    Raises:
+        SourceUnavailableError: The address is taken or cannot be bound.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+    try:
+        listening = config.bind_socket()
+    except SystemExit as exc:
+        msg = (
+            f"http.port: {host}:{port} cannot be bound, another program may listen "
+            "there; choose a free one with GOODPUT_EXPORTER_HTTP_PORT or --http-port"
+        )
+        raise SourceUnavailableError(msg) from exc
+    bound: tuple[Any, ...] = listening.getsockname()
+    ready(f"http://{'[' + host + ']' if ':' in host else host}:{bound[1]}/")
+    uvicorn.Server(config).run(sockets=[listening])

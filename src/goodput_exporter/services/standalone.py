@@ -1,0 +1,279 @@
+"""
+Everything for one machine in one process, top to bottom.
+
+Heartbeats and NVML are observed, folded into books, written to the ledger,
+and only then shown: on ``/metrics``, the API and the page.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from goodput_exporter.clock import LedgerClock, boot_id
+from goodput_exporter.config import Settings
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.fold import Fold
+from goodput_exporter.domain.observations import GpuSample, RankExited
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
+from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.states import Phase
+from goodput_exporter.errors import ConfigError
+from goodput_exporter.exposition.api import Freshness, create_app
+from goodput_exporter.exposition.auth import AuditRecord
+from goodput_exporter.exposition.render import MetricsPage
+from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.sources.heartbeats import HeartbeatSource
+from goodput_exporter.sources.nvml import NvmlSource
+
+_log = logging.getLogger(__name__)
+_audit_log = logging.getLogger("goodput_exporter.audit")
+
+CLOCK, WATCHED = "clock", "watched"
+"""Names in the ledger's meta: this boot's clock offset, and pids by incarnation."""
+
+
+def main(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; return the process's exit status."""
+    settings.ledger.path.parent.mkdir(parents=True, exist_ok=True)
+    ledger = open_ledger(settings.ledger.path)
+    try:
+        station = Station(settings, ledger)
+        try:
+            station.serve()
+        finally:
+            station.close()
+    finally:
+        ledger.close()
+    return 0
+
+
+class Station:
+    """
+    The parts of the standalone exporter, and the tick that moves them.
+
+    Args:
+        settings: As checked by ``config``.
+        ledger: Open for writing.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._meta = dict(ledger.resume().meta)
+        self._clock = clock_from(self._meta)
+        self._heartbeats = HeartbeatSource(
+            self._clock,
+            unix_path=settings.heartbeats.unix_path,
+            udp=udp_of(settings),
+        )
+        self._nvml = nvml_of(settings, self._clock)
+        self._books = Bookkeeper(
+            ledger,
+            rules_of(settings),
+            cluster=settings.identity.cluster,
+            namespace=settings.identity.namespace,
+            silence_ns=ns(settings.books.silence_seconds),
+            retention_ns=ns(settings.retention.finished_seconds),
+        )
+        self._page = MetricsPage()
+        self._started_ns = self._clock.now_ns()
+        self._latest: Snapshot | None = None
+        self._watched: dict[str, tuple[int, int]] = {}
+        self._ticker = Ticker(self._tick, settings.books.tick_seconds)
+        self._resume()
+
+    def serve(self) -> None:
+        """Answer requests until told to stop."""
+        http = self._settings.http
+        app = create_app(
+            latest=lambda: self._latest,
+            metrics=self._page.latest,
+            metrics_gzip=self._page.latest_gzip,
+            freshness=Freshness(self._clock.now_ns),
+            audit=write_audit,
+            tokens=tokens_of(http.tokens_file),
+            allowed_hosts=frozenset(http.allowed_hosts),
+            history=self._history,
+        )
+        self._ticker.start()
+        serve(app, http.host, http.port, ready=self._announce)
+
+    def close(self) -> None:
+        """Take what is still queued, book it, and let go of everything."""
+        self._ticker.stop()
+        self._heartbeats.close()
+        self._books.take(self._heartbeats.drain())
+        self._books.tick(self._clock.now_ns(), self._changed_meta())
+        if self._nvml is not None:
+            self._nvml.close()
+        _log.info("stopped; all that was received is in the ledger or with its senders")
+
+    def _announce(self, address: str) -> None:
+        _log.info("listening", extra={"page": address, "metrics": f"{address}metrics"})
+        _log.info(
+            "taking heartbeats",
+            extra={
+                "unix": str(self._settings.heartbeats.unix_path),
+                "udp": str(self._heartbeats.udp_address),
+                "ledger": str(self._settings.ledger.path),
+            },
+        )
+
+    def _tick(self, pace: Pace) -> None:
+        self._books.take(self._heartbeats.drain())
+        now_ns = self._clock.now_ns()
+        self._books.tick(now_ns, self._changed_meta())
+        gpus = () if self._nvml is None else tuple(self._nvml.read())
+        names = {gpu.uuid: gpu.name for gpu in gpus if isinstance(gpu, GpuSample)}
+        snapshot = Snapshot(
+            at_ns=now_ns,
+            node=self._settings.identity.node,
+            runs=self._books.views(now_ns, names),
+            gpus=gpus,
+            health=self._health(pace),
+        )
+        self._page.render(snapshot)
+        self._latest = snapshot
+
+    def _health(self, pace: Pace) -> ExporterHealth:
+        counts = self._heartbeats.counts()
+        up, detail = (None, "not asked") if self._nvml is None else self._nvml.state()
+        return ExporterHealth(
+            started_ns=self._started_ns,
+            tick_lag_seconds=pace.lag_seconds,
+            tick_seconds=pace.took_seconds,
+            ticks=pace.ticks,
+            datagrams_accepted=counts.accepted,
+            datagrams_rejected=counts.rejected,
+            datagrams_lost=counts.lost,
+            ledger_entries=self._books.entries,
+            ledger_commits=self._books.commits,
+            ledger_failures=self._books.failures,
+            ledger_up=self._books.is_committing,
+            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
+            gpu_source_up=up,
+            gpu_source_detail=detail,
+        )
+
+    def _history(self, key: RunKey, span: Span) -> list[Segment]:
+        return list(self._ledger.segments(key, span))
+
+    def _resume(self) -> None:
+        """Look after the processes that an earlier life of this program knew."""
+        now_ns = self._clock.now_ns()
+        known = json.loads(self._meta.get(WATCHED, "{}"))
+        folds = self._books.resume(now_ns)
+        for fold in folds:
+            self._books.take(self._exits_while_away(fold, known, now_ns))
+        if folds:
+            _log.info("resumed", extra={"runs": len(folds)})
+
+    def _exits_while_away(
+        self, fold: Fold, known: dict[str, list[int]], now_ns: int
+    ) -> list[RankExited]:
+        gone: list[RankExited] = []
+        for name, life in fold.lives.items():
+            if not life.is_alive or name not in known:
+                continue
+            pid, start_ticks = known[name]
+            if self._heartbeats.watch(name, pid, start_ticks):
+                self._watched[name] = (pid, start_ticks)
+                continue
+            detail = f"pid {pid} was gone when the exporter came back"
+            gone.append(RankExited(name, now_ns, None, detail, life.reported_ns))
+        return gone
+
+    def _changed_meta(self) -> dict[str, str]:
+        """Return what a later life of this program must know and does not yet."""
+        watched = {
+            name: identity
+            for name in self._books.incarnations()
+            if (identity := self._heartbeats.identity(name)) is not None
+        }
+        wanted = {
+            CLOCK: json.dumps([boot_id(), self._clock.offset_ns]),
+            WATCHED: json.dumps(watched, sort_keys=True),
+        }
+        changed = {k: v for k, v in wanted.items() if self._meta.get(k) != v}
+        self._meta.update(changed)
+        return changed
+
+
+def clock_from(meta: dict[str, str]) -> LedgerClock:
+    """Go on with the clock of an earlier life in the same boot, or begin one."""
+    known = json.loads(meta.get(CLOCK, "null"))
+    if known is not None and known[0] == boot_id():
+        return LedgerClock(int(known[1]))
+    return LedgerClock()
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Translate the settings into the fold's nanoseconds."""
+    stall, pinned = settings.stall, settings.run.reference_step_seconds
+    return Rules(
+        grace_ns=ns(settings.books.grace_seconds),
+        settle_ns=ns(settings.books.settle_seconds),
+        settle_after_start_ns=ns(settings.books.settle_after_start_seconds),
+        end_after_ns=ns(settings.run.end_after_seconds),
+        merge_ns=ns(settings.run.merge_seconds),
+        reference_step_ns=None if pinned is None else ns(pinned),
+        stall_floors_ns={
+            Phase.TRAIN_STEP: ns(stall.step_seconds),
+            Phase.DATA_LOADING: ns(stall.data_wait_seconds),
+            Phase.EVAL: ns(stall.evaluating_seconds),
+            Phase.INIT: ns(stall.initializing_seconds),
+            Phase.COMPILE: ns(stall.initializing_seconds),
+            Phase.CHECKPOINT_SAVE: ns(stall.checkpointing_seconds),
+            Phase.CHECKPOINT_RESTORE: ns(stall.restoring_seconds),
+            Phase.FINALIZE: ns(stall.finalize_seconds),
+        },
+        stall_factor=stall.factor,
+    )
+
+
+def udp_of(settings: Settings) -> tuple[str, int] | None:
+    """Return where UDP heartbeats are taken, or None if nowhere."""
+    beats = settings.heartbeats
+    return (beats.udp_host, beats.udp_port) if beats.udp_port else None
+
+
+def nvml_of(settings: Settings, clock: LedgerClock) -> NvmlSource | None:
+    """Open the GPU source, unless the settings say not to look."""
+    if settings.nvml.enabled == "no":
+        return None
+    return NvmlSource(clock.now_ns, deadline_seconds=settings.nvml.deadline_seconds)
+
+
+def tokens_of(path: Path | None) -> frozenset[str]:
+    """
+    Read the bearer tokens, one per line; blank lines do not count.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if path is None:
+        return frozenset()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        msg = f"http.tokens_file: {path} cannot be read ({exc}); check path and rights"
+        raise ConfigError(msg) from exc
+    return frozenset(line.strip() for line in lines if line.strip())
+
+
+def write_audit(record: AuditRecord) -> None:
+    """Write down who tried to change what."""
+    _audit_log.info("audit", extra=asdict(record))
+
+
+def ns(seconds: float) -> int:
+    """Turn a setting into nanoseconds."""
+    return round(seconds * NS_PER_SECOND)
