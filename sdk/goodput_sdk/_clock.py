@@ -85,47 +85,47 @@ class PhaseClock:
         """Book the open time to the phase that ends, and go on in *phase*."""
         if phase == self.phase:
             return
-        self.version += 1
         try:
+            self.version += 1
             now_ns = self.now()
             self.cum_ns[self.phase] += now_ns - self.since_ns
             self.since_ns = now_ns
             self.phase = phase
             if phase == TRAIN and not self.begun:
                 self._begin()
+            self.version += 1
         except BaseException:
             self._mend()
             raise
-        self.version += 1
 
     def finish(self, outer: int) -> None:
         """Complete a step and go on in *outer*, both at one instant."""
         if outer == self.phase:
             self.tick()
             return
-        self.version += 1
         try:
+            self.version += 1
             now_ns = self.now()
             self.cum_ns[self.phase] += now_ns - self.since_ns
             self.since_ns = now_ns
             self.phase = outer
             self._complete(now_ns, self.cum_ns[TRAIN])
+            self.version += 1
         except BaseException:
             self._mend()
             raise
-        self.version += 1
 
     def tick(self) -> None:
         """Complete a step and stay in the phase, which goes on growing older."""
-        self.version += 1
         try:
+            self.version += 1
             now_ns = self.now()
             open_ns = now_ns - self.since_ns if self.phase == TRAIN else 0
             self._complete(now_ns, self.cum_ns[TRAIN] + open_ns)
+            self.version += 1
         except BaseException:
             self._mend()
             raise
-        self.version += 1
 
     def _begin(self) -> None:
         self.begun = True
@@ -164,7 +164,7 @@ class PhaseClock:
         # An exception (a KeyboardInterrupt, a clock that fails) between two stores
         # leaves the booked sums as the only truth; the rest follows from them.
         self.since_ns = self.start_ns + sum(self.cum_ns)
-        self.version += 1
+        self.version = (self.version | 1) + 1
 
     def read(
         self, take: Callable[[PhaseClock], dict[str, object]]

@@ -147,6 +147,49 @@ def test_no_phase_shrinks_and_all_add_up_wherever_the_clock_is_read() -> None:
     assert readings.torn > 500
 
 
+def test_an_interrupt_between_any_two_instructions_loses_no_time() -> None:
+    """A KeyboardInterrupt passes through, and the clock goes on, exact as before."""
+    interrupted = 0
+    for instruction in itertools.count(1):
+        rig = Rig()
+        rig.clock.now = running_clock()
+        before = instruction - 1
+        try:
+            with between_instructions_of(rig.clock, Interrupt(instruction).look):
+                one_step(rig)
+        except KeyboardInterrupt:
+            interrupted += 1
+        if interrupted == before:
+            break
+        one_step(rig)
+        reading = state_fields(rig.clock)
+
+        assert not rig.clock.version & 1
+        assert reading["st"] == 1
+        assert rig.clock.since_ns == rig.clock.start_ns + sum(rig.clock.cum_ns)
+
+    assert interrupted > 100
+
+
+class Interrupt:
+    """Control-C at the *n*-th look."""
+
+    def __init__(self, n: int) -> None:
+        self._left = n
+
+    def look(self, _: PhaseClock) -> None:
+        """Interrupt when the time has come."""
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+def one_step(rig: Rig) -> None:
+    """Take one step with an evaluation in it."""
+    with rig.hb.step(1), rig.hb.phase("eval"):
+        pass
+
+
 class Readings:
     """What a second thread could have read, each checked against the one before."""
 

@@ -121,8 +121,6 @@ def test_workers_that_only_load_data_are_silent(method: str) -> None:
 def test_a_worker_that_trains_reports_for_itself(
     method: str, code: int, ok: int
 ) -> None:
-    method: str, code: int, ok: int
-) -> None:
     """Only who calls init reports; multiprocessing's own exits say goodbye too."""
     program = f"""
     import multiprocessing
