@@ -57,7 +57,7 @@ def note(into: Book, at_ns: int, kind: EventKind, **detail: str | float | None) 
     into.pending.append(RunEvent(at_ns, kind, detail))
 
 
-def restate(
+def restate(  # noqa: PLR0913 - each is a column of the entry
     into: Book,
     at_ns: int,
     span: Span,
@@ -116,12 +116,9 @@ def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -
             cause=segment.cause,
             reason="rule 14: late evidence",
         )
-        for rest in (
-            Span(segment.span.start_ns, inside.start_ns),
-            Span(inside.end_ns, segment.span.end_ns),
-        ):
-            if rest.length_ns:
-                left.append(replace(segment, span=rest))
+        before = Span(segment.span.start_ns, inside.start_ns)
+        after = Span(inside.end_ns, segment.span.end_ns)
+        left += [replace(segment, span=s) for s in (before, after) if s.length_ns]
     into.blind = left
     return moved
 

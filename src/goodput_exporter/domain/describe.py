@@ -15,7 +15,7 @@ from goodput_exporter.domain.rolling import WINDOWS, Rolling, window_of
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import Incident, ModelView, RunView
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.domain.states import LAYER_OF, Cause, How, Layer, RunState
+from goodput_exporter.domain.states import Cause, How, RunState
 
 INCIDENTS_SHOWN: Final = 20
 DEFAULT_DTYPE: Final = "bf16"

@@ -190,7 +190,7 @@ def _position(life: Life, report: RankReport) -> int:
 def _append_pieces(
     life: Life, report: RankReport, end_ns: int, durations: Durations, rules: Rules
 ) -> None:
-    """Lay out the growth of the cumulative state over the time since the last report."""
+    """Lay out what the cumulative state grew by over the time since the last one."""
     grown = {
         phase: max(0, report.cum_ns.get(phase, 0) - life.cum_ns.get(phase, 0))
         for phase in Phase

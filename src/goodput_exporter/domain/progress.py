@@ -1,4 +1,4 @@
-"""How far a run has come: steps, high-water mark, durability, and what a crash costs."""
+"""How far a run has come: steps, high-water mark, durability, cost of a crash."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Steps ``first..last`` were completed for the run; *skipped* ones have no number."""
+    """Steps ``first..last`` are complete; *skipped* more were run without a number."""
 
     first: int
     last: int

@@ -1,4 +1,4 @@
-"""The ratios of the definitions, section 6: chained, GPU-weighted, over observed time."""
+"""The ratios of the definitions: chained, GPU-weighted, over observed time."""
 
 from __future__ import annotations
 

@@ -139,36 +139,41 @@ def finish(
     Rule 8 first (warm-up above the reference), then rule 3 (redone), then
     rule 9 (slow). The steps of one group count as equal.
     """
-    count = done.last - done.first + 1
+    limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
     spans, steps.open = steps.open, []
     was_stalled, steps.stalled = steps.stalled, False
-    total_ns = sum(span.length_ns for span in spans)
-    named: list[StepTime] = []
-    if done.skipped:
-        share_ns = apportion(total_ns, [done.skipped, count])[0] if count else total_ns
-        skipped, spans = cut_spans(spans, share_ns)
-        named += [StepTime(span, RunState.OTHER, RunState.OTHER) for span in skipped]
+    named, spans = _skip(done, spans)
+    count = done.last - done.first + 1
     if count == 0:
         return named
     share_ns = sum(span.length_ns for span in spans) // count
-    samples = count
     warm = min(steps.warm_left, count)
-    if warm:
-        steps.warm_left -= warm
-        spans = _warm_up(
-            steps, done, spans, (warm, share_ns), named, reference, pinned_ns
-        )
-        samples -= warm
-    if samples and done.countable and not was_stalled:
-        reference.observe(share_ns, samples)
+    for step in range(done.first, done.first + warm):
+        mine, spans = (spans, []) if step == done.last else cut_spans(spans, share_ns)
+        named += _warm_up(steps, done, step, mine, limit_ns)
+    if count > warm and done.countable and not was_stalled:
+        reference.observe(share_ns, count - warm)
         if steps.held:
-            steps.judges_ns += [share_ns] * min(samples, WARM_UP_JUDGES)
-    limit_ns = _limit(reference, pinned_ns, done)
-    first = done.first + warm
-    named += _name(spans, (first, done.last), done.high_water, limit_ns)
+            steps.judges_ns += [share_ns] * min(count - warm, WARM_UP_JUDGES)
+    if done.countable:
+        limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
+    else:
+        limit_ns = None
+    named += _name(spans, (done.first + warm, done.last), done.high_water, limit_ns)
     if len(steps.judges_ns) >= WARM_UP_JUDGES:
         named += judge(steps, reference, pinned_ns)
     return named
+
+
+def _skip(done: Done, spans: list[Span]) -> tuple[list[StepTime], list[Span]]:
+    """Take out the share of the steps that were executed and did not advance."""
+    if not done.skipped:
+        return [], spans
+    count = done.last - done.first + 1
+    total_ns = sum(span.length_ns for span in spans)
+    share_ns = apportion(total_ns, [done.skipped, count])[0]
+    skipped, rest = cut_spans(spans, share_ns)
+    return [StepTime(span, RunState.OTHER, RunState.OTHER) for span in skipped], rest
 
 
 def judge(steps: Steps, reference: Reference, pinned_ns: int | None) -> list[StepTime]:
@@ -208,25 +213,15 @@ def cut_spans(spans: list[Span], length_ns: int) -> tuple[list[Span], list[Span]
 
 
 def _warm_up(
-    steps: Steps,
-    done: Done,
-    spans: list[Span],
-    warm_and_share: tuple[int, int],
-    named: list[StepTime],
-    reference: Reference,
-    pinned_ns: int | None,
-) -> list[Span]:
-    warm, share_ns = warm_and_share
-    limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
-    for step in range(done.first, done.first + warm):
-        whole = step == done.last
-        mine, spans = (spans, []) if whole else cut_spans(spans, share_ns)
-        redone = done.high_water is not None and step <= done.high_water
-        if limit_ns is None:
-            steps.held.append(Held(step, redone, mine, done.context))
-        else:
-            named += _name_warm(step, mine, limit_ns, redone=redone)
-    return spans
+    steps: Steps, done: Done, step: int, spans: list[Span], limit_ns: int | None
+) -> list[StepTime]:
+    """Name a warm-up step, or hold it until something can judge it."""
+    steps.warm_left -= 1
+    redone = done.high_water is not None and step <= done.high_water
+    if limit_ns is None:
+        steps.held.append(Held(step, redone, spans, done.context))
+        return []
+    return list(_name_warm(step, spans, limit_ns, redone=redone))
 
 
 def _name_warm(
@@ -234,7 +229,7 @@ def _name_warm(
 ) -> Iterator[StepTime]:
     """Warm-up above the reference is initializing, whatever the step itself is."""
     length_ns = sum(span.length_ns for span in spans)
-    normal_ns, excess_ns = split_slow(length_ns, limit_ns)
+    _, excess_ns = split_slow(length_ns, limit_ns)
     first, rest = cut_spans(spans, excess_ns)
     for span in first:
         yield StepTime(span, RunState.INITIALIZING, RunState.INITIALIZING, step, step)
@@ -243,12 +238,6 @@ def _name_warm(
     if named and not redone:
         named[-1] = replace(named[-1], fresh=1)
     yield from named
-
-
-def _limit(reference: Reference, pinned_ns: int | None, done: Done) -> int | None:
-    if not done.countable:
-        return None
-    return pinned_ns if pinned_ns is not None else reference.lowest_ns
 
 
 def _name(

@@ -1,4 +1,4 @@
-"""Lay a run's time from its line onward: phases as they go, step time as steps complete."""
+"""Lay a run's time from its line on: phases as they go, step time as steps complete."""
 
 from __future__ import annotations
 

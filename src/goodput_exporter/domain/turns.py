@@ -43,7 +43,7 @@ def _begin(fold: Fold, life: Life, rules: Rules) -> None:
         _reopen(fold, at_ns)
     was_missing = bool(fold.missing)
     _resize(fold, life)
-    if _opens_attempt(fold, life, at_ns, rules, was_missing=was_missing):
+    if _opens_attempt(fold, life, at_ns, was_missing=was_missing):
         _open_attempt(fold, life, at_ns, restarts=was_missing)
     fold.members.append(life.rank)
     life.joined_epoch = fold.progress.epoch
@@ -73,15 +73,14 @@ def _resize(fold: Fold, life: Life) -> None:
         fold.degraded_by = None
 
 
-def _opens_attempt(
-    fold: Fold, life: Life, at_ns: int, rules: Rules, *, was_missing: bool
-) -> bool:
+def _opens_attempt(fold: Fold, life: Life, at_ns: int, *, was_missing: bool) -> bool:
     """
     Tell whether a rank that begins opens an attempt.
 
-    It does if this attempt has seen the rank already, if it returns long
-    after the attempt began, or if it is alone. Ranks that return within the
-    merge window, or while others are still missing, belong to one restart.
+    It does if it is alone, or if this attempt has seen the rank already. Ranks
+    that return while others are still missing belong to one restart, however
+    long they take. Ranks without a number cannot be told apart: the first to
+    return after the interruption opens the attempt, for all of them.
     """
     others = any(
         other.is_alive and other is not life and other.started_ns <= at_ns
@@ -89,10 +88,11 @@ def _opens_attempt(
     )
     if fold.attempt == 0 or not others:
         return True
-    seen = life.rank in fold.members if life.rank >= 0 else was_missing
     if not was_missing:
         return False
-    return seen or at_ns > fold.attempt_ns + rules.merge_ns
+    if life.rank < 0 and fold.incidents:
+        return fold.attempt_ns < fold.incidents[-1].detected_ns
+    return life.rank in fold.members
 
 
 def _open_attempt(fold: Fold, life: Life, at_ns: int, *, restarts: bool) -> None:
@@ -166,7 +166,9 @@ def _end(fold: Fold, life: Life, rules: Rules) -> None:
 
 def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
     """The first rank to end opens an incident; those after it are its cascade."""
-    emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
+    emit_steps(
+        fold, step_time.judge(fold.steps, reference_of(fold), rules.reference_step_ns)
+    )
     seen = Ending(fold.steps.stalled, life.said_bye, life.exit_code, _said(life))
     verdict = attribute(seen)
     began_ns = at_ns if fold.last_step_ns is None else fold.last_step_ns

@@ -34,7 +34,8 @@ def mix(lives: Sequence[Life], start_ns: int, end_ns: int) -> Mix:
 
     Args:
         lives: The run's ranks that take part.
-        start_ns, end_ns: The window, on the ledger's clock.
+        start_ns: Where the window begins, on the ledger's clock.
+        end_ns: Where it ends; not inside.
 
     Source:
         Definitions, rule 6.
