@@ -29,12 +29,12 @@ def turn(fold: Fold, change: Turn, rules: Rules) -> None:
     if life is None:
         return
     if change.begins:
-        _begin(fold, life, rules)
+        _begin(fold, life)
     else:
         _end(fold, life, rules)
 
 
-def _begin(fold: Fold, life: Life, rules: Rules) -> None:
+def _begin(fold: Fold, life: Life) -> None:
     at_ns = life.started_ns
     if fold.line_ns is None:
         fold.line_ns = fold.opened_ns = at_ns
