@@ -129,8 +129,8 @@ class Reporter(Heartbeat):
         self._step = StepSection(clock)
         self._sections: dict[str, Section] = {}
 
-    # The hot path. A call costs as much as the lines it would hide, so the check
-    # of thread and re-entry is written out here and in `_may_move`.
+    # The hot path. A call costs as much as the lines it would hide, so the next two
+    # write out what the others ask `_may_move`: thread, and re-entry by a signal.
     def step(
         self,
         step: int,
@@ -157,7 +157,7 @@ class Reporter(Heartbeat):
     def phase(self, name: str) -> Section:
         """Return the block in which the loop is in phase *name*; blocks nest."""
         try:
-            if not self._may_move():
+            if self._clock.version & 1 or get_ident() != self._owner:
                 return self._ignore()
             return self._sections.get(name) or self._add_section(name)
         except Exception as error:
