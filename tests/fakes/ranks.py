@@ -95,6 +95,24 @@ class Rank:
             )
         return self
 
+    def skip(self, count: int, *, each: float) -> Self:
+        """Execute steps that the optimizer skips: the step number stays."""
+        for _ in range(count):
+            self._spend("train_step", each)
+            now = self._now()
+            self._learn(
+                replace(now, steps_done=now.steps_done + 1, step_s=self.length_s)
+            )
+        return self
+
+    def declare(self, step: int) -> Self:
+        """Say that it goes on from *step*, without any loading."""
+        return self._learn(replace(self._now(), restored=step))
+
+    def durable(self, step: int) -> Self:
+        """Say that a save in the background is committed."""
+        return self._learn(replace(self._now(), durable=step))
+
     def cut(self, seconds: float) -> Self:
         """Be inside a step that does not complete."""
         return self._spend("train_step", seconds)

@@ -317,15 +317,19 @@ def _marks(life: Life, report: RankReport, position_ns: int) -> Iterator[Mark]:
         life.saved = report.saved_step
         yield Mark(position_ns, saved=report.saved_step)
     if report.durable_step is not None and report.durable_step != life.durable:
-        life.durable = report.durable_step
         yield Mark(position_ns, durable=report.durable_step)
+    # A rank that goes back takes its word back, and may give it anew.
+    life.durable = report.durable_step
 
 
 def _restored(life: Life, report: RankReport, count: int) -> int | None:
     """Return the step that the rank went back to, said by it or seen in its steps."""
+    if report.step_is_local:
+        # Its numbers are its own: where it resumed says nothing of the run.
+        return None
     if report.restored_step is not None and report.restored_step != life.restored:
         return report.restored_step
-    if report.step is None or life.step is None or report.step_is_local:
+    if report.step is None or life.step is None:
         return None
     return report.step - count if report.step < life.step else None
 

@@ -183,7 +183,10 @@ def judge(steps: Steps, reference: Reference, pinned_ns: int | None) -> list[Ste
     By the reference if there is one by now, else by the median of the steps
     after them, else (the incarnation ended first) by the shortest of them.
     """
-    lengths = [sum(span.length_ns for span in held.spans) for held in steps.held]
+    # A stalled step that kept nothing has no length, and measures nothing.
+    lengths = [
+        sum(s.length_ns for s in held.spans) for held in steps.held if held.spans
+    ]
     limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
     if limit_ns is None and len(steps.judges_ns) >= WARM_UP_JUDGES:
         limit_ns = sorted(steps.judges_ns[:WARM_UP_JUDGES])[WARM_UP_JUDGES // 2]

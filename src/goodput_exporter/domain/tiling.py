@@ -333,9 +333,10 @@ def _finish(
     """Name the open step time: these steps are complete."""
     steps, count = fold.steps, advance.last - advance.first + 1
     limit_ns = fold.durations.limit_ns(Phase.TRAIN_STEP, rules)
-    each_ns = steps.open_ns // max(1, count)
-    if limit_ns is not None and each_ns > limit_ns:
-        emit_steps(fold, step_time.stall(steps, _keep_ns(fold, rules) * max(1, count)))
+    executed = max(1, count + advance.skipped)
+    each_ns = steps.open_ns // executed
+    if limit_ns is not None and (steps.stalled or each_ns > limit_ns):
+        emit_steps(fold, step_time.stall(steps, _keep_ns(fold, rules) * executed))
     stalled = steps.stalled
     done = step_time.Done(
         advance.first,
