@@ -277,8 +277,8 @@ def _notes(fold: Fold, published: Published) -> list[str]:
     notes = []
     if not _has_gpus(fold):
         notes.append(
-            "No rank named a GPU, so each rank counts as one device: read GPU time "
-            "as device time."
+            "No rank named a GPU; a rank without a GPU counts as one device: read GPU "
+            "time as device time."
         )
     if fold.progress.upper_bound:
         notes.append(

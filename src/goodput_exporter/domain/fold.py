@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.accounting import Segment, is_bad
 from goodput_exporter.domain.book import Book, book
 from goodput_exporter.domain.life import Life, Mark
 from goodput_exporter.domain.limits import Durations
@@ -186,7 +186,9 @@ def emit(
     context = context_of(fold)
     if named is not None and named.context is not None:
         context = named.context
-    cause = cause_of(fold, context.incident)
+    # Progress is nobody's cost, not even the first step after an interruption.
+    incident = context.incident if is_bad(state) else None
+    cause = cause_of(fold, incident)
     if state is RunState.STALLED:
         cause = Cause.HANG
     flops = None
@@ -197,7 +199,7 @@ def emit(
         state,
         context.devices,
         cause,
-        context.incident,
+        incident,
         None if named is None else named.first,
         None if named is None else named.last,
         None if named is None or named.first is None else named.kept_as,
