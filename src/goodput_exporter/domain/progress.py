@@ -10,6 +10,13 @@ from goodput_exporter.domain.spans import apportion
 
 OLD_GROUPS: Final = 256
 """Groups of steps remembered below the durable step; older ones are merged."""
+GROUPS: Final = 512
+"""
+Groups remembered in all: a run without durable checkpoints adds one a heartbeat,
+and the lineage is written down with every commit. Beyond it the oldest half is
+merged in pairs, so that early steps lose detail first: their sums stay exact, and
+only a cut inside a merged group is proportional to its steps.
+"""
 
 
 @dataclass(slots=True)
@@ -148,6 +155,14 @@ def keep(progress: Progress, group: Group) -> None:
         last.slow += group.slow
     else:
         progress.lineage.append(group)
+        if len(progress.lineage) > GROUPS:
+            progress.lineage = _thinned(progress.lineage)
+
+
+def _thinned(lineage: list[Group]) -> list[Group]:
+    half = len(lineage) // 4 * 2
+    pairs = [_merged(lineage[i : i + 2]) for i in range(0, half, 2)]
+    return [*pairs, *lineage[half:]]
 
 
 def cut(progress: Progress, step: int) -> Group:
