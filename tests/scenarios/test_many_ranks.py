@@ -211,6 +211,25 @@ def test_ranks_that_die_one_after_another_are_one_interruption() -> None:
     assert story.conserves()
 
 
+def test_a_node_torn_down_after_another_is_back_belongs_to_one_restart() -> None:
+    """One node's ranks are back at 56 s; the other's are killed at 57 s only."""
+    first = trained(8, 20)
+    for rank in first[4:]:
+        rank.cut(7)
+    again = crew(8, life=2, begins_s=[56.0] * 4 + [62.0] * 4)
+    init_until(again, 70)
+    in_step(again, 20, 29, each=2.0)
+
+    seen = told([*first, *again], [death(rank) for rank in first])
+    story = Observer().watch(seen, 90).settle()
+
+    (incident,) = story.fold.incidents
+    assert incident.returned_ns == ns(START_S + 62)
+    assert sum(story.fold.restarts.values()) == 1
+    assert per_device(story) == {"initializing": 19, "productive": 60, "down": 11}
+    assert story.conserves()
+
+
 def test_one_rank_restarted_alone_stops_the_whole_job() -> None:
     """Three wait in a collective while the fourth comes back: the job was down."""
     first = trained(4, 20)

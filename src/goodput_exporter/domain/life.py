@@ -68,6 +68,7 @@ class Life:
         reported_ns: Position of its last report: nothing later is known of it.
         stretch_ns: Since when it is in *phase* without a break.
         ended_ns: When it was gone; None while it lives.
+        first_step_ns: When its first step began; None while it starts up.
         pieces: Its time that the run has not used yet, without overlap, in order.
     """
 
@@ -100,12 +101,17 @@ class Life:
     exit_detail: str = ""
     joined_epoch: int = 0
     declared_epoch: int = -1
+    first_step_ns: int | None = None
     pieces: list[Piece] = field(default_factory=list)
 
     @property
     def is_alive(self) -> bool:
         """Tell whether nothing has been seen of its end."""
         return self.ended_ns is None
+
+    def starts_up_at(self, at_ns: int) -> bool:
+        """Tell whether its first step has not begun before *at_ns*."""
+        return self.first_step_ns is None or self.first_step_ns >= at_ns
 
 
 def born(report: RankReport) -> Life:
@@ -260,6 +266,8 @@ def _append(
             _enter(life, phase, since_ns, durations, again=True)
         _enter(life, phase, start_ns, durations)
         if phase is Phase.TRAIN_STEP:
+            if life.first_step_ns is None:
+                life.first_step_ns = start_ns
             _push(life, start_ns, end_ns, None)
             continue
         limit_ns = durations.limit_ns(phase, rules)

@@ -125,12 +125,14 @@ def restore(progress: Progress, step: int, life: Life, at_ns: int) -> int | None
         # A fresh start resumes from before the first step the run ever made.
         step = -1 if progress.first_step is None else progress.first_step - 1
     follows = life.joined_epoch < progress.epoch
+    joins = life.declared_epoch < 0 and life.starts_up_at(at_ns)
     repeats = step == progress.restored and life.declared_epoch < progress.epoch
     life.joined_epoch = life.declared_epoch = progress.epoch
     if not progress.resolved:
         _resolve(progress, step)
         return step
-    if follows or repeats or step == progress.position:
+    if follows or repeats or joins or step == progress.position:
+        # One that joins ranks that step on says what it loaded, no more.
         return None
     if progress.position is not None and step > progress.position:
         return None

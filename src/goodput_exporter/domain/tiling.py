@@ -147,7 +147,7 @@ def _lay_pieces(fold: Fold, life: Life, until_ns: int) -> None:
 
 
 def _lay_windows(
-    fold: Fold, members: list[Life], stop_ns: int, rules: Rules, *, hard: bool
+    fold: Fold, everyone: list[Life], stop_ns: int, rules: Rules, *, hard: bool
 ) -> None:
     """
     Several ranks: the grid of rule 6, cut at completed steps.
@@ -161,6 +161,7 @@ def _lay_windows(
         line_ns = fold.line_ns
         for waiting in _take_waiting(fold, line_ns):
             _apply(fold, waiting, rules)
+        members = taking_part(fold, everyone)
         grid_ns = (line_ns // rules.window_ns + 1) * rules.window_ns
         ends = [
             w.at_ns
@@ -187,6 +188,19 @@ def _lay_windows(
         end_ns = min([end_ns, *(at_ns for at_ns in back if at_ns > line_ns)])
         _lay_window(fold, members, end_ns, rules)
     _check_stall(fold, rules)
+
+
+def taking_part(fold: Fold, lives: list[Life]) -> list[Life]:
+    """
+    Leave out who starts up beside ranks that step on: nobody waits for them.
+
+    Before the lineage's first step everybody waits for the slowest, so all
+    count; after it, step time goes before initializing (section 4).
+    """
+    if fold.last_step_ns is None or fold.last_step_ns < fold.progress.epoch_ns:
+        return lives
+    line_ns = fold.line_ns or 0
+    return [life for life in lives if not life.starts_up_at(line_ns + 1)] or lives
 
 
 def _is_phases_only(fold: Fold, members: list[Life], end_ns: int) -> bool:
@@ -276,27 +290,28 @@ def _apply(fold: Fold, waiting: Waiting, rules: Rules) -> None:
         advance = complete(fold.progress, mark, life, rules.settle_ns)
         if advance is not None:
             if unplaced and fold.progress.restored is not None:
-                _went_back(fold, fold.progress.restored, waiting.at_ns)
+                _went_back(fold, fold.progress.restored, waiting.at_ns, high_water)
             _learn_rates(fold, waiting)
             _finish(fold, advance, high_water, waiting.at_ns, rules)
 
 
 def _restored(fold: Fold, step: int, life: Life, at_ns: int) -> None:
-    first = fold.progress.high_water is None
-    back_to = restore(fold.progress, step, life, at_ns)
+    progress = fold.progress
+    high_water = progress.high_water
+    back_to = restore(progress, step, life, at_ns)
     if back_to is None:
         return
-    if not first:
-        _went_back(fold, back_to, at_ns)
-    elif back_to >= 0:
+    if high_water is not None:
+        _went_back(fold, back_to, at_ns, high_water)
+    if progress.durable is None and step >= 0:
         # Something could be restored from there, so it was durable.
-        commit(fold.progress, back_to)
+        commit(progress, back_to)
 
 
-def _went_back(fold: Fold, step: int, at_ns: int) -> None:
+def _went_back(fold: Fold, step: int, at_ns: int, high_water: int | None) -> None:
     """The lineage goes on from *step*: what came after it was not kept."""
     progress, book = fold.progress, fold.book
-    lost_steps = max(0, (progress.high_water or 0) - step)
+    lost_steps = 0 if high_water is None else max(0, high_water - step)
     lost = cut(progress, step)
     for state, gpu_ns in (
         (RunState.PRODUCTIVE, lost.productive),
@@ -304,7 +319,7 @@ def _went_back(fold: Fold, step: int, at_ns: int) -> None:
     ):
         book.settled.add(state, -gpu_ns)
         book.settled.add(RunState.LOST, gpu_ns)
-    if progress.durable is None or step < progress.durable:
+    if progress.durable is not None and step < progress.durable:
         progress.durable = step
     if fold.recovering:
         incident = fold.incidents[-1]

@@ -20,7 +20,7 @@ from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.progress import begin_epoch, cut
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.domain.states import Cause, How, RunState
+from goodput_exporter.domain.states import Cause, How, Phase, RunState
 
 
 def turn(fold: Fold, change: Turn, rules: Rules) -> None:
@@ -157,11 +157,30 @@ def _end(fold: Fold, life: Life, rules: Rules) -> None:
     fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
     if life.ended_ok:
         return
-    if not fold.missing or fold.stepping_on:
+    if _is_cascade(fold, life, rules):
+        fold.incidents[-1].evidence.append(f"then {_said(life)}")
+        fold.incidents[-1].returned_ns = None
+    elif not fold.missing or fold.stepping_on:
         _interrupt(fold, life, at_ns, rules)
     else:
         fold.incidents[-1].evidence.append(f"then {_said(life)}")
     fold.missing.append(life.rank)
+
+
+def _is_cascade(fold: Fold, life: Life, rules: Rules) -> bool:
+    """
+    Tell whether a rank of the ended attempt is torn down late.
+
+    The first ranks may be back by then: while the attempt that they opened
+    is within its merge window, this is the same interruption.
+    """
+    return (
+        fold.recovering
+        and not fold.stepping_on
+        and life.started_ns < fold.attempt_ns
+        and fold.incidents[-1].detected_ns <= fold.attempt_ns
+        and (life.ended_ns or 0) <= fold.attempt_ns + rules.merge_ns
+    )
 
 
 def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
@@ -169,9 +188,10 @@ def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
     emit_steps(
         fold, step_time.judge(fold.steps, reference_of(fold), rules.reference_step_ns)
     )
-    seen = Ending(fold.steps.stalled, life.said_bye, life.exit_code, _said(life))
-    verdict = attribute(seen)
-    began_ns = at_ns if fold.last_step_ns is None else fold.last_step_ns
+    hung = fold.steps.stalled or _is_overdue(fold, life, rules)
+    verdict = attribute(Ending(hung, life.said_bye, life.exit_code, _said(life)))
+    # An incarnation that ends before its first step began no earlier than itself.
+    began_ns = max(life.started_ns, fold.last_step_ns or 0)
     fold.interruptions += 1
     number = fold.interruptions
     del fold.incidents[: -INCIDENTS_KEPT + 1]
@@ -195,6 +215,14 @@ def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
         rank=life.rank,
         evidence=_said(life),
     )
+
+
+def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
+    """Tell whether a rank died in a phase that had passed its limit."""
+    limit_ns = fold.durations.limit_ns(life.phase, rules)
+    if limit_ns is None or life.phase is Phase.TRAIN_STEP:
+        return False
+    return life.reported_ns - life.stretch_ns > limit_ns
 
 
 def _said(life: Life) -> str:
