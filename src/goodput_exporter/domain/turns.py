@@ -225,6 +225,14 @@ def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
     return life.reported_ns - life.stretch_ns > limit_ns
 
 
+def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
+    """Tell whether a rank died in a phase that had passed its limit."""
+    limit_ns = fold.durations.limit_ns(life.phase, rules)
+    if limit_ns is None or life.phase is Phase.TRAIN_STEP:
+        return False
+    return life.reported_ns - life.stretch_ns > limit_ns
+
+
 def _said(life: Life) -> str:
     rank = "the rank" if life.rank < 0 else f"rank {life.rank}"
     return f"{rank} ({life.incarnation}) ended: {life.exit_detail or 'no goodbye'}"
