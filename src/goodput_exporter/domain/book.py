@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment
-from goodput_exporter.domain.bookings import Booking, EventKind, Restatement, RunEvent
+from goodput_exporter.domain.bookings import (
+    OUTSIDE_THE_BOOK,
+    Booking,
+    EventKind,
+    Restatement,
+    RunEvent,
+)
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 
@@ -20,6 +26,12 @@ class Book:
         live: What counters show.
         settled: The same time in hindsight.
         restated: GPU time moved, by ``"from>to"``.
+        corrections: What *live* lacks to say what is known today: the restated
+            time, but for what was lost, which only the settled view tells apart.
+        wall_ns: The book's wall time so far, by how many devices it counted.
+        moves: The latest restatements behind *corrections*, oldest first.
+        outside: The latest spans between an end and a reopening, in no book.
+        outside_ns: All of them together.
         pending: Booked and not written to the ledger yet.
         blind: Lately booked as down or unobserved: what late evidence may fill.
     """
@@ -27,13 +39,22 @@ class Book:
     live: Account = field(default_factory=Account)
     settled: Account = field(default_factory=Account)
     restated: dict[str, int] = field(default_factory=dict)
+    corrections: Account = field(default_factory=Account)
+    wall_ns: dict[int, int] = field(default_factory=dict)
+    moves: list[Restatement] = field(default_factory=list)
+    outside: list[Span] = field(default_factory=list)
+    outside_ns: int = 0
     model_flops: float | None = None
     pending: list[Booking] = field(default_factory=list)
     blind: list[Segment] = field(default_factory=list)
     late_ns: int = 0
 
 
+BLIND: Final = (RunState.DOWN, RunState.UNOBSERVED)
+"""States booked without a word from the ranks; late evidence may name such time."""
 BLIND_KEPT: Final = 64
+MOVES_KEPT: Final = 64
+OUTSIDE_KEPT: Final = 64
 
 
 def book(into: Book, segment: Segment) -> None:
@@ -43,7 +64,7 @@ def book(into: Book, segment: Segment) -> None:
     into.settled.add(segment.kept_as or segment.state, gpu_ns, segment.cause)
     if segment.model_flops is not None:
         into.model_flops = (into.model_flops or 0.0) + segment.model_flops
-    if segment.state in (RunState.DOWN, RunState.UNOBSERVED):
+    if segment.state in BLIND:
         _remember(into, segment)
     last = into.pending[-1] if into.pending else None
     if isinstance(last, Segment) and _goes_on(last, segment):
@@ -78,9 +99,34 @@ def restate(  # noqa: PLR0913 - each is a column of the entry
         into.settled.add(states[to_state], gpu_ns, cause)
     key = f"{from_state}>{to_state}"
     into.restated[key] = into.restated.get(key, 0) + gpu_ns
-    into.pending.append(
-        Restatement(at_ns, span, from_state, to_state, gpu_ns, cause, reason)
-    )
+    move = Restatement(at_ns, span, from_state, to_state, gpu_ns, cause, reason)
+    into.pending.append(move)
+    if RunState.LOST.value not in moved:
+        _correct(into, move)
+
+
+def lengthen(into: Book, devices: int, length_ns: int) -> None:
+    """Note that the book goes on for *length_ns* with so many devices."""
+    into.wall_ns[devices] = into.wall_ns.get(devices, 0) + length_ns
+
+
+def leave_out(into: Book, span: Span) -> None:
+    """Note that a span between an end and a reopening is in no book."""
+    if span.length_ns > 0:
+        into.outside.append(span)
+        into.outside_ns += span.length_ns
+        del into.outside[:-OUTSIDE_KEPT]
+
+
+def _correct(into: Book, move: Restatement) -> None:
+    for name, sign in ((move.from_state, -1), (move.to_state, 1)):
+        if name == OUTSIDE_THE_BOOK:
+            devices = move.gpu_ns // move.span.length_ns
+            lengthen(into, devices, -sign * move.span.length_ns)
+        else:
+            into.corrections.add(RunState(name), sign * move.gpu_ns, move.cause)
+    into.moves.append(move)
+    del into.moves[:-MOVES_KEPT]
 
 
 def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -> bool:

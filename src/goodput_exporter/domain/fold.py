@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment, is_bad
-from goodput_exporter.domain.book import Book, book
+from goodput_exporter.domain.book import BLIND, Book, book, lengthen
 from goodput_exporter.domain.life import Life, Mark
 from goodput_exporter.domain.limits import Durations
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
@@ -179,10 +179,12 @@ def emit(
     """
     Book one state over one span, with the cause that holds.
 
-    The missing devices of a run that steps on are ``degraded`` beside it.
+    The missing devices of a run that steps on are ``degraded`` beside it; where
+    nothing steps on, or nobody sees it, no device is told from another.
     """
     if span.length_ns <= 0:
         return
+    lengthen(fold.book, fold.asked, span.length_ns)
     context = context_of(fold)
     if named is not None and named.context is not None:
         context = named.context
@@ -191,13 +193,14 @@ def emit(
     cause = cause_of(fold, incident)
     if state is RunState.STALLED:
         cause = Cause.HANG
+    devices = fold.asked if state in BLIND else context.devices
     flops = None
     if named is not None and named.fresh and fold.flops_per_step is not None:
         flops = fold.flops_per_step * named.fresh
     segment = Segment(
         span,
         state,
-        context.devices,
+        devices,
         cause,
         incident,
         None if named is None else named.first,
@@ -207,13 +210,13 @@ def emit(
         model_flops=flops,
     )
     _charge(fold, segment)
-    if context.devices < fold.asked:
+    if devices < fold.asked:
         _charge(
             fold,
             Segment(
                 span,
                 RunState.DEGRADED,
-                fold.asked - context.devices,
+                fold.asked - devices,
                 cause_of(fold, fold.degraded_by),
                 fold.degraded_by,
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goodput_exporter.domain import steps as step_time
 from goodput_exporter.domain.attribution import Ending, attribute
-from goodput_exporter.domain.book import fill, note, restate
+from goodput_exporter.domain.book import fill, leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
 from goodput_exporter.domain.fold import (
     INCIDENTS_KEPT,
@@ -225,14 +225,6 @@ def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
     return life.reported_ns - life.stretch_ns > limit_ns
 
 
-def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
-    """Tell whether a rank died in a phase that had passed its limit."""
-    limit_ns = fold.durations.limit_ns(life.phase, rules)
-    if limit_ns is None or life.phase is Phase.TRAIN_STEP:
-        return False
-    return life.reported_ns - life.stretch_ns > limit_ns
-
-
 def _said(life: Life) -> str:
     rank = "the rank" if life.rank < 0 else f"rank {life.rank}"
     return f"{rank} ({life.incarnation}) ended: {life.exit_detail or 'no goodbye'}"
@@ -320,19 +312,25 @@ def _move_lost(fold: Fold, at_ns: int, amounts: tuple[int, int], *, back: bool) 
 
 
 def _reopen(fold: Fold, at_ns: int) -> None:
-    """A workload with the same run id goes on: after a failure the time was down."""
+    """
+    A workload with the same run id goes on: after a failure the time was down.
+
+    What the line has passed was booked already, so the new line is the later one.
+    """
     ended_ns = fold.ended_ns or at_ns
+    between = Span(ended_ns, max(ended_ns, at_ns, fold.line_ns or at_ns))
+    if fold.outcome == "succeeded":
+        leave_out(fold.book, between)
     if fold.outcome == "unknown":
-        line_ns = max(ended_ns, fold.line_ns or ended_ns)
-        _take_back(fold, at_ns, Span(ended_ns, line_ns), RunState.UNOBSERVED)
+        _take_back(fold, at_ns, between, RunState.UNOBSERVED)
     if fold.outcome == "failed":
-        _take_back(fold, at_ns, Span(ended_ns, max(ended_ns, at_ns)), RunState.DOWN)
+        _take_back(fold, at_ns, between, RunState.DOWN)
         if fold.failed_lost is not None:
             lost, fold.failed_lost = fold.failed_lost, None
             _move_lost(fold, ended_ns, (lost.productive, lost.slow), back=True)
             fold.progress.lineage.append(lost)
     fold.ended_ns, fold.outcome = None, "running"
-    fold.line_ns = max(fold.line_ns or at_ns, at_ns)
+    fold.line_ns = between.end_ns
     note(fold.book, at_ns, EventKind.REOPENED)
 
 
