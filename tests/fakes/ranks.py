@@ -113,6 +113,10 @@ class Rank:
         """Say that a save in the background is committed."""
         return self._learn(replace(self._now(), durable=step))
 
+    def undurable(self) -> Self:
+        """Take back what it said was committed, as the SDK does on a rollback."""
+        return self._learn(replace(self._now(), saved=None, durable=None))
+
     def cut(self, seconds: float) -> Self:
         """Be inside a step that does not complete."""
         return self._spend("train_step", seconds)

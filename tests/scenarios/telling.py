@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.accounting import Account, Segment, is_bad
 from goodput_exporter.domain.bookings import EventKind, RunEvent
 from goodput_exporter.domain.observations import RunObservation
 from goodput_exporter.domain.settings import Rules
@@ -52,7 +52,7 @@ def books_close(story: Observer, *, outside_s: float = 0.0) -> bool:
     end_ns = line_ns if fold.ended_ns is None else fold.ended_ns
     open_ns = story.open_ns()
     settled_ns = fold.book.settled.total_gpu_ns
-    if min(fold.book.settled.gpu_ns.values(), default=0) < 0:
+    if not (_is_sound(fold.book.live) and _is_sound(fold.book.settled)):
         return False
     if settled_ns != (end_ns - fold.opened_ns - outside_ns - open_ns) * fold.asked:
         return False
@@ -61,6 +61,13 @@ def books_close(story: Observer, *, outside_s: float = 0.0) -> bool:
         whole = (line_ns - fold.opened_ns - outside_ns - open_ns) * fold.asked
         return live_ns == whole
     return story.conserves()
+
+
+def _is_sound(account: Account) -> bool:
+    """Tell whether nothing is negative, and the causes sum to the badput."""
+    bad_ns = sum(ns_ for state, ns_ in account.gpu_ns.items() if is_bad(state))
+    found = [*account.gpu_ns.values(), *account.bad_gpu_ns.values()]
+    return min(found, default=0) >= 0 and sum(account.bad_gpu_ns.values()) == bad_ns
 
 
 def lost_by_cause(story: Observer) -> dict[str, float]:
