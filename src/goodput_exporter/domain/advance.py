@@ -66,6 +66,8 @@ def _hear_all(fold: Fold, hold_ns: int, rules: Rules) -> None:
 
 def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
     life = fold.lives.get(report.incarnation)
+    if life is None and report.incarnation in fold.buried:
+        return
     if life is None:
         life = born(report)
         _supersede(fold, life, rules)

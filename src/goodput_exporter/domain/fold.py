@@ -29,6 +29,7 @@ from goodput_exporter.domain.steps import Context, Steps, StepTime
 REFERENCES_KEPT: Final = 8
 INCIDENTS_KEPT: Final = 128
 LIVES_KEPT: Final = 64
+BURIED_KEPT: Final = 1024
 
 
 @dataclass(slots=True)
@@ -81,6 +82,8 @@ class Fold:
         active: Devices that step on where some are missing; None when all share.
         inbox, exits: Observations that may still be overtaken by others.
         lives: Incarnations that matter still, by their id.
+        buried: The last ones that ended and do not: a stray datagram of theirs
+            must not bring them back.
         missing: Ranks that ended abnormally and are not back.
         waiting, turns: What the ranks said, after the line.
         members: Ranks that the present attempt has seen.
@@ -100,6 +103,7 @@ class Fold:
     inbox: list[RankReport] = field(default_factory=list)
     exits: list[RankExited] = field(default_factory=list)
     lives: dict[str, Life] = field(default_factory=dict)
+    buried: list[str] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     stepping_on: bool = False
     steps_since_end: int = 0

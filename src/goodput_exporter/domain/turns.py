@@ -7,6 +7,7 @@ from goodput_exporter.domain.attribution import Ending, attribute
 from goodput_exporter.domain.book import fill, leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
 from goodput_exporter.domain.fold import (
+    BURIED_KEPT,
     INCIDENTS_KEPT,
     LIVES_KEPT,
     Fold,
@@ -148,6 +149,8 @@ def forget_the_dead(fold: Fold) -> None:
     kept = LIVES_KEPT if fold.missing else 0
     for life in sorted(gone, key=lambda life: life.ended_ns or 0)[: len(gone) - kept]:
         del fold.lives[life.incarnation]
+        fold.buried.append(life.incarnation)
+    del fold.buried[:-BURIED_KEPT]
 
 
 def _end(fold: Fold, life: Life, rules: Rules) -> None:
