@@ -126,7 +126,7 @@ def test_datagrams_of_the_dead_change_nothing() -> None:
     seen = observations(ranks)
     clean = Observer(PINNED).watch(seen, 290)
     stray = Observer(PINNED).watch(part(seen, 0, 180), 180)
-    stray.watch([replace(part(seen, 30, 40)[0], seq=900)], 185)
+    stray.watch([replace(reports(part(seen, 30, 40))[0], seq=900)], 185)
     stray.watch(part(seen, 180, 400), 290)
 
     assert stray.live() == clean.live()

@@ -172,7 +172,7 @@ def cut(progress: Progress, step: int) -> Group:
     Drop the steps above *step* from the lineage: they were not kept.
 
     Returns:
-        One group with the dropped steps' productive and slow GPU time.
+        The dropped steps as one group, with their productive and slow GPU time.
     """
     lost = Group(step + 1, step)
     kept: list[Group] = []
@@ -180,6 +180,7 @@ def cut(progress: Progress, step: int) -> Group:
         productive, slow = _above(group, step)
         lost.productive += productive
         lost.slow += slow
+        lost.last = max(lost.last, group.last)
         if group.first <= step:
             group.productive -= productive
             group.slow -= slow
