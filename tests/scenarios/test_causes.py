@@ -74,9 +74,7 @@ def test_the_first_start_has_no_cause() -> None:
     assert {s.incident for s in story.segments()} == {None}
 
 
-def test_an_interruption_is_paid_from_the_last_completed_step_to_the_first_new_one() -> (
-    None
-):
+def test_an_interruption_is_paid_from_the_last_step_to_the_first_new_one() -> None:
     """The cut step, the outage, starting, restoring and redoing: one sum."""
     story = ended(1, also=back().bye())
     spans = [s.span for s in of_incident(story, 1)]
