@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +68,38 @@ class Ticker(threading.Thread):
             self.join()
 
 
+class Server(uvicorn.Server):
+    """
+    A web server that ends when told to, and leaves the rest to its caller.
+
+    Args:
+        config: uvicorn's own.
+        ready: Called once requests are answered.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """
+        Take SIGTERM and SIGINT as the wish to end.
+
+        uvicorn's own way restores the handlers when it is done and raises the
+        signal again, which ends the process before it has drained. Ours stay:
+        a second signal must not cut the drain short either.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
 def serve(
     app: Callable[..., Any], host: str, port: int, *, ready: Callable[[str], None]
 ) -> None:
@@ -100,5 +135,5 @@ def serve(
         )
         raise SourceUnavailableError(msg) from exc
     bound: tuple[Any, ...] = listening.getsockname()
-    ready(f"http://{'[' + host + ']' if ':' in host else host}:{bound[1]}/")
-    uvicorn.Server(config).run(sockets=[listening])
+    address = f"http://{'[' + host + ']' if ':' in host else host}:{bound[1]}/"
+    Server(config, lambda: ready(address)).run(sockets=[listening])

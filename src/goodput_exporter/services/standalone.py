@@ -22,7 +22,7 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Phase
-from goodput_exporter.errors import ConfigError
+from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.auth import AuditRecord
 from goodput_exporter.exposition.render import MetricsPage
@@ -42,7 +42,7 @@ CLOCK, WATCHED = "clock", "watched"
 
 def main(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; return the process's exit status."""
-    settings.ledger.path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.ledger.path)
     ledger = open_ledger(settings.ledger.path)
     try:
         station = Station(settings, ledger)
@@ -205,6 +205,24 @@ class Station:
         changed = {k: v for k, v in wanted.items() if self._meta.get(k) != v}
         self._meta.update(changed)
         return changed
+
+
+def make_folder(ledger: Path) -> None:
+    """
+    Make the folder that the ledger lies in.
+
+    Raises:
+        LedgerError: It cannot be made.
+    """
+    try:
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        msg = (
+            f"ledger.path: the folder of {ledger} cannot be made ({exc}); check the "
+            "path and the rights on it, or set another with "
+            "GOODPUT_EXPORTER_LEDGER_PATH or --ledger-path"
+        )
+        raise LedgerError(msg) from exc
 
 
 def clock_from(meta: dict[str, str]) -> LedgerClock:
