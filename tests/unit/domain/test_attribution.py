@@ -1,0 +1,85 @@
+"""The ordered rules that name a cause; the first that holds decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodput_exporter.domain.attribution import RULES, Ending, attribute
+from goodput_exporter.domain.states import Cause
+
+
+def ending(code: int | None, *, stalled: bool, said_bye: bool) -> Ending:
+    """Return what was seen of an end, with a remark."""
+    return Ending(stalled, said_bye, code, "x")
+
+
+def test_every_rule_has_an_id_of_its_own() -> None:
+    """Entries keep it, so it must tell rules apart."""
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("signal", [4, 6, 7, 8, 11])
+def test_a_signal_that_a_program_raises_is_its_own_error(signal: int) -> None:
+    """Illegal instruction, abort, bus error, arithmetic, segmentation."""
+    verdict = attribute(ending(-signal, stalled=False, said_bye=False))
+
+    assert (verdict.cause, verdict.rule) == (Cause.APPLICATION_ERROR, "crash-signal")
+
+
+@pytest.mark.parametrize("signal", [1, 3, 5, 9, 10, 12])
+def test_other_signals_name_no_cause(signal: int) -> None:
+    """Who sent them nobody saw."""
+    verdict = attribute(ending(-signal, stalled=False, said_bye=False))
+
+    assert (verdict.cause, verdict.rule) == (Cause.UNKNOWN, "nothing-seen")
+
+
+@pytest.mark.parametrize(
+    ("seen", "cause", "rule"),
+    [
+        (ending(1, stalled=True, said_bye=True), Cause.HANG, "stalled-before-the-end"),
+        (
+            ending(-2, stalled=True, said_bye=False),
+            Cause.HANG,
+            "stalled-before-the-end",
+        ),
+        (ending(-2, stalled=False, said_bye=True), Cause.USER, "interrupted-by-hand"),
+        (
+            ending(-15, stalled=False, said_bye=True),
+            Cause.APPLICATION_ERROR,
+            "terminated",
+        ),
+        (ending(3, stalled=False, said_bye=True), Cause.APPLICATION_ERROR, "exit-code"),
+        (
+            ending(None, stalled=False, said_bye=True),
+            Cause.APPLICATION_ERROR,
+            "program-said-so",
+        ),
+        (
+            ending(0, stalled=False, said_bye=True),
+            Cause.APPLICATION_ERROR,
+            "program-said-so",
+        ),
+        (ending(0, stalled=False, said_bye=False), Cause.UNKNOWN, "nothing-seen"),
+        (
+            ending(4, stalled=False, said_bye=False),
+            Cause.APPLICATION_ERROR,
+            "exit-code",
+        ),
+    ],
+)
+def test_the_first_rule_that_holds_decides(
+    seen: Ending, cause: Cause, rule: str
+) -> None:
+    """A hang explains the kill, and the kernel's word the program's."""
+    verdict = attribute(seen)
+
+    assert (verdict.cause, verdict.rule) == (cause, rule)
+    assert verdict.evidence == ("x",)
+
+
+def test_nothing_seen_is_no_evidence() -> None:
+    """An empty remark is not kept."""
+    seen = Ending(stalled=False, said_bye=False, exit_code=None, detail="")
+
+    assert attribute(seen).evidence == ()
