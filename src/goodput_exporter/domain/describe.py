@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
-from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK
+from goodput_exporter.domain.book import Book
+from goodput_exporter.domain.bookings import Booking, Restatement
+from goodput_exporter.domain.corrected import correct, join_segments, shift
 from goodput_exporter.domain.fold import Fold, Interruption, reference_of
 from goodput_exporter.domain.peaks import peak_of, why_no_peak
 from goodput_exporter.domain.ratios import LayerRatios, ratios
 from goodput_exporter.domain.rolling import WINDOWS, Rolling, window_of
+from goodput_exporter.domain.sentences import notes, why
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import Incident, ModelView, RunView
-from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, RunState
+from goodput_exporter.domain.tail import Tail
 
 INCIDENTS_SHOWN: Final = 20
+RECENT: Final = 600
 DEFAULT_DTYPE: Final = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """
+    What counters show of one run: as committed to the ledger, never lower again.
+
+    Args:
+        sealed: The live account.
+        restated: GPU time moved, by ``"from>to"``.
+        through_ns: The line.
+        restarts: Count by ``"how|cause"``.
+        model_flops: Of first-time steps.
+    """
+
+    sealed: Account = field(default_factory=Account)
+    restated: Mapping[str, int] = field(default_factory=dict)
+    through_ns: int = 0
+    steps_first: int = 0
+    steps_redone: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    interruptions: int = 0
+    model_flops: float | None = None
+    tokens: int | None = None
+
+
+def counted_of(fold: Fold) -> Counted:
+    """Take down a fold's counters, at the moment it has been committed."""
+    return Counted(
+        sealed=fold.book.live.copy(),
+        restated=dict(fold.book.restated),
+        through_ns=fold.opened_ns if fold.line_ns is None else fold.line_ns,
+        steps_first=fold.steps_first,
+        steps_redone=fold.steps_redone,
+        restarts=dict(fold.restarts),
+        interruptions=fold.interruptions,
+        model_flops=fold.book.model_flops,
+        tokens=fold.tokens,
+    )
 
 
 @dataclass(slots=True)
@@ -27,16 +71,26 @@ class Published:
     What exposition may show of one run, beside the fold itself.
 
     Args:
-        sealed: The live account as committed to the ledger.
-        restated: The same of the restatements.
-        rolling: The recent windows, from committed segments.
-        recent: Committed segments for the page, in time order, joined.
+        counted: The counters as committed.
+        rolling: The recent windows, from committed entries.
+        recent: Committed segments for the page, corrected and joined.
     """
 
-    sealed: Account = field(default_factory=Account)
-    restated: dict[str, int] = field(default_factory=dict)
+    counted: Counted = field(default_factory=Counted)
     rolling: Rolling = field(default_factory=Rolling)
     recent: list[Segment] = field(default_factory=list)
+
+    def add(self, bookings: Sequence[Booking], now_ns: int) -> None:
+        """Take what has been committed, in the order of its numbers."""
+        segments = [each for each in bookings if isinstance(each, Segment)]
+        moves = [each for each in bookings if isinstance(each, Restatement)]
+        for segment in segments:
+            self.rolling.add(segment, now_ns)
+        for move in moves:
+            self.rolling.restate(move, now_ns)
+        if segments or moves:
+            recent = correct([*self.recent, *segments], moves)
+            self.recent = join_segments(recent)[-RECENT:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +109,31 @@ class Around:
     gpu_names: Mapping[str, str]
 
 
-def view_of(  # noqa: PLR0913, PLR0917 - the two copies of one run, and what is around
-    fold: Fold,
-    ahead: Fold,
-    published: Published,
-    tail: Sequence[Segment],
-    rules: Rules,
-    around: Around,
+def view_of(
+    ahead: Fold, tail: Tail, published: Published, rules: Rules, around: Around
 ) -> RunView:
     """
     Publish one run.
 
     Args:
-        fold: As committed: counters come from it.
-        ahead: As it would be if everything under way were decided now: gauges and
-            the state come from it.
-        published: The committed figures.
-        tail: What the undecided time would be booked as, from ``tail_of``.
+        ahead: The fold as it would be if everything under way were decided now:
+            gauges and the state come from it.
+        tail: What ``tail_of`` foresaw with it.
+        published: What is committed: counters come from it.
         rules: The settings.
         around: The present, and the GPUs at hand.
     """
     now_ns = around.now_ns if ahead.ended_ns is None else ahead.ended_ns
-    timeline = join_segments([*published.recent, *tail])
+    counted = published.counted
+    segments = tail.segments
+    timeline = join_segments(correct([*published.recent, *segments], tail.moves))
     whole = [s for s in timeline if s.state is not RunState.DEGRADED]
     last = whole[-1] if whole else None
     state = RunState.UNOBSERVED if last is None else last.state
-    model = _model(fold, published, around)
-    reference_ns = rules.reference_step_ns or reference_of(fold).lowest_ns
-    tail_account = tally(tail)
+    model = _model(ahead, counted, around)
+    lifetime = _sum(counted.sealed, ahead.book.corrections, tally(segments))
     return RunView(
-        key=fold.key,
+        key=ahead.key,
         kind=ahead.kind,
         source=ahead.source,
         verified=ahead.verified,
@@ -95,71 +144,52 @@ def view_of(  # noqa: PLR0913, PLR0917 - the two copies of one run, and what is 
         state=state,
         state_since_ns=now_ns if last is None else last.span.start_ns,
         cause=Cause.NONE if last is None else last.cause,
-        why=_why(ahead, state, around),
+        why=why(ahead, state, around.now_ns),
         asked_devices=ahead.asked,
         devices_are_gpus=_has_gpus(ahead),
         ranks_reporting=_reporting(ahead, around),
         ranks_expected=_expected(ahead),
-        sealed=published.sealed,
-        sealed_through_ns=fold.line_ns or fold.opened_ns,
-        tail=tail_account,
-        tail_ns=max(0, now_ns - min((s.span.start_ns for s in tail), default=now_ns)),
-        restated={_pair(key): ns for key, ns in published.restated.items()},
-        ratios=_ratios(fold, published, tail, model, now_ns),
-        settled=_with(fold.book.settled, tail_account),
+        sealed=counted.sealed,
+        sealed_through_ns=counted.through_ns or ahead.opened_ns,
+        tail=tally(segments),
+        tail_ns=max(
+            0, now_ns - min((s.span.start_ns for s in segments), default=now_ns)
+        ),
+        restated={_pair(key): ns for key, ns in counted.restated.items()},
+        ratios=_ratios(published, tail, ahead.book, lifetime, model.peak_flops, now_ns),
+        settled=_sum(ahead.book.settled, tally(tail.foreseen)),
         step=ahead.progress.position,
         high_water_step=ahead.progress.high_water,
         saved_step=ahead.progress.saved,
         durable_step=ahead.progress.durable,
         exposure_gpu_ns=ahead.progress.exposure(),
-        steps_first_time=fold.steps_first,
-        steps_redone=fold.steps_redone,
-        restarts={_restart(key): count for key, count in fold.restarts.items()},
-        interruptions=fold.interruptions,
-        reference_step_ns=reference_ns,
+        steps_first_time=counted.steps_first,
+        steps_redone=counted.steps_redone,
+        restarts={_restart(key): count for key, count in counted.restarts.items()},
+        interruptions=counted.interruptions,
+        reference_step_ns=rules.reference_step_ns or reference_of(ahead).lowest_ns,
         model=model,
         timeline=tuple(timeline),
         incidents=tuple(
             _incident(i) for i in reversed(ahead.incidents[-INCIDENTS_SHOWN:])
         ),
-        notes=tuple(_notes(ahead, published)),
+        notes=tuple(notes(ahead, lifetime, has_gpus=_has_gpus(ahead))),
+        corrections=ahead.book.corrections,
+        wall_ns=tail.wall_ns,
+        outside=tuple(ahead.book.outside),
+        outside_ns=ahead.book.outside_ns,
     )
 
 
-def join_segments(segments: Sequence[Segment]) -> list[Segment]:
-    """Sort segments by time and join those that say the same of adjoining spans."""
-    joined: list[Segment] = []
-    latest: dict[bool, int] = {}
-    for segment in sorted(segments, key=lambda s: (s.span, s.state)):
-        lane = segment.state is RunState.DEGRADED
-        index = latest.get(lane)
-        last = None if index is None else joined[index]
-        if index is not None and last is not None and _same(last, segment):
-            joined[index] = replace(
-                last,
-                span=Span(last.span.start_ns, segment.span.end_ns),
-                last_step=segment.last_step or last.last_step,
-                model_flops=None,
-            )
-        else:
-            joined.append(segment)
-            latest[lane] = len(joined) - 1
-    return joined
-
-
-def _same(last: Segment, segment: Segment) -> bool:
-    return last.span.end_ns == segment.span.start_ns and (
-        last.state,
-        last.cause,
-        last.incident,
-        last.devices,
-    ) == (segment.state, segment.cause, segment.incident, segment.devices)
-
-
-def _with(account: Account, other: Account) -> Account:
-    whole = account.copy()
-    whole.merge(other)
-    return whole
+def _sum(*accounts: Account) -> Account:
+    """Add accounts up, without the states and causes that nothing is left of."""
+    whole = Account()
+    for account in accounts:
+        whole.merge(account)
+    return Account(
+        {state: ns for state, ns in whole.gpu_ns.items() if ns},
+        {cause: ns for cause, ns in whole.bad_gpu_ns.items() if ns},
+    )
 
 
 def _pair(key: str) -> tuple[str, str]:
@@ -172,38 +202,48 @@ def _restart(key: str) -> tuple[How, Cause]:
     return How(how), Cause(cause)
 
 
-def _ratios(
-    fold: Fold,
+def _ratios(  # noqa: PLR0913, PLR0917 - what is booked, what is not, and the peak
     published: Published,
-    tail: Sequence[Segment],
-    model: ModelView,
+    tail: Tail,
+    book: Book,
+    lifetime: Account,
+    peak_flops: float | None,
     now_ns: int,
 ) -> dict[str, LayerRatios]:
     """Form the ratios of every window; each includes its part of the open tail."""
     found: dict[str, LayerRatios] = {}
     for name in WINDOWS:
-        booked, flops = published.rolling.read(name, now_ns)
-        account = _with(booked, tally(tail, window_of(name, now_ns)))
-        found[name] = ratios(account, model_flops=flops, peak_flops=model.peak_flops)
-    lifetime = _with(_corrected(published), tally(tail))
+        account, flops = published.rolling.read(name, now_ns)
+        # What is booked beyond the run's end is moved out of the book below.
+        begin_ns = window_of(name, now_ns).start_ns
+        window = Span(begin_ns, max(now_ns, _end_ns(tail), begin_ns))
+        account.merge(tally(tail.segments, window))
+        for move in tail.moves:
+            shift(account, move, window)
+        flops = _flops(flops, tail.decided, window)
+        found[name] = ratios(account, model_flops=flops, peak_flops=peak_flops)
     found["lifetime"] = ratios(
-        lifetime, model_flops=fold.book.model_flops, peak_flops=model.peak_flops
+        lifetime, model_flops=book.model_flops, peak_flops=peak_flops
     )
     return found
 
 
-def _corrected(published: Published) -> Account:
-    """Return the live account, less what proved to lie outside of the book."""
-    account = published.sealed.copy()
-    states = {state.value: state for state in RunState}
-    for key, gpu_ns in published.restated.items():
-        before, after = _pair(key)
-        if RunState.LOST.value in (before, after):
-            continue
-        for name, sign in ((before, -1), (after, 1)):
-            if name != OUTSIDE_THE_BOOK:
-                account.add(states[name], sign * gpu_ns)
-    return account
+def _end_ns(tail: Tail) -> int:
+    """Return where the last entry that is not committed yet ends; 0 without one."""
+    spans = [segment.span for segment in tail.segments]
+    return max([0, *(span.end_ns for span in (*spans, *(m.span for m in tail.moves)))])
+
+
+def _flops(
+    booked: float | None, segments: Sequence[Segment], window: Span
+) -> float | None:
+    flops = booked
+    for segment in segments:
+        inside = segment.span.clip(window)
+        if inside is not None and segment.model_flops is not None:
+            share = inside.length_ns / segment.span.length_ns
+            flops = (flops or 0.0) + segment.model_flops * share
+    return flops
 
 
 def _has_gpus(fold: Fold) -> bool:
@@ -230,7 +270,7 @@ def _gpu_model(fold: Fold, around: Around) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _model(fold: Fold, published: Published, around: Around) -> ModelView:
+def _model(fold: Fold, counted: Counted, around: Around) -> ModelView:
     facts = fold.facts
     gpu_model = _gpu_model(fold, around)
     dtype = (facts.dtype if facts else None) or DEFAULT_DTYPE
@@ -241,8 +281,8 @@ def _model(fold: Fold, published: Published, around: Around) -> ModelView:
         source = why_no_peak(gpu_model, dtype) or source
     if facts is not None and facts.peak_tflops is not None:
         peak_flops, source = facts.peak_tflops * 1e12, "GOODPUT_PEAK_TFLOPS of the job"
-    done = fold.book.model_flops
-    whole = ratios(published.sealed, model_flops=done, peak_flops=peak_flops)
+    done = counted.model_flops
+    whole = ratios(counted.sealed, model_flops=done, peak_flops=peak_flops)
     return ModelView(
         convention=fold.convention,
         flops_per_token=fold.flops_per_token,
@@ -252,7 +292,7 @@ def _model(fold: Fold, published: Published, around: Around) -> ModelView:
         peak_source=source,
         first_time_flops=done,
         mfu=whole.model,
-        tokens=fold.tokens,
+        tokens=counted.tokens,
     )
 
 
@@ -271,69 +311,3 @@ def _incident(incident: Interruption) -> Incident:
         lost_steps=incident.lost_steps,
         gpu_ns=dict(incident.gpu_ns),
     )
-
-
-def _notes(fold: Fold, published: Published) -> list[str]:
-    notes = []
-    if not _has_gpus(fold):
-        notes.append(
-            "No rank named a GPU; a rank without a GPU counts as one device: read GPU "
-            "time as device time."
-        )
-    if fold.progress.upper_bound:
-        notes.append(
-            "Step numbers start anew with every process, so redone steps cannot be "
-            "told from new ones: goodput is an upper bound."
-        )
-    if not fold.verified:
-        notes.append(
-            "Some heartbeats came from senders that the kernel cannot vouch for; "
-            "prefer the Unix socket."
-        )
-    if published.sealed.of(RunState.UNOBSERVED):
-        notes.append(
-            "Part of the time was seen by nobody: it is booked as unobserved and "
-            "counts in no ratio but coverage."
-        )
-    if fold.outcome == "unknown":
-        notes.append(
-            "The run fell silent and no exit was seen; its book closed at its last "
-            "word."
-        )
-    return notes
-
-
-def _why(fold: Fold, state: RunState, around: Around) -> str:
-    """Say in one sentence what goes on, and what a person may do about it."""
-    if fold.ended_ns is not None:
-        return f"The run is over: {fold.outcome}."
-    incident = fold.incidents[-1] if fold.incidents else None
-    if state is RunState.DOWN and incident is not None:
-        evidence = incident.evidence[0] if incident.evidence else "a rank ended"
-        return (
-            f"{evidence[:1].upper()}{evidence[1:]}; {len(fold.missing)} rank(s) have "
-            "not come back. Look at the launcher's log: it has to start them again."
-        )
-    if state in (RunState.RECOMPUTING, RunState.RESTORING) and incident is not None:
-        lost = incident.lost_steps
-        redone = "" if lost is None else f" ({lost} steps were lost)"
-        return (
-            f"Working off incident {incident.number}{redone}: {incident.cause.value}."
-        )
-    since = _since(fold, around)
-    sentences = {
-        RunState.STALLED: f"No step has completed{since}, although the ranks report. "
-        "Look for a hung collective: compare the ranks' stacks (py-spy dump).",
-        RunState.UNOBSERVED: "No rank has been heard lately. Silence is not down: look "
-        "whether the processes live and whether GOODPUT_ADDR names this exporter.",
-        RunState.PRODUCTIVE: f"Stepping; the last step completed{since}.",
-        RunState.SLOW: f"Stepping, slower than before; the last step completed{since}.",
-    }
-    return sentences.get(state, f"The ranks report {state.value.replace('_', ' ')}.")
-
-
-def _since(fold: Fold, around: Around) -> str:
-    if fold.last_step_ns is None:
-        return " yet" if not fold.steps_first else ""
-    age_s = (around.now_ns - fold.last_step_ns) / NS_PER_SECOND
-    return f" for {age_s:.0f} s" if age_s >= 1 else " just now"

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.bookings import Restatement
+from goodput_exporter.domain.corrected import is_about_time, shift
 from goodput_exporter.domain.settings import MINUTE_NS
 from goodput_exporter.domain.spans import Span
 
@@ -53,6 +55,19 @@ class Rolling:
                 end_ns = min(segment.span.end_ns, (number + 1) * bucket_ns)
                 bucket = self.buckets[name].setdefault(number, Bucket())
                 _charge(bucket, segment, Span(start_ns, end_ns))
+                start_ns = end_ns
+
+    def restate(self, move: Restatement, now_ns: int) -> None:
+        """Move what later evidence moved, in every window that it touches."""
+        if not is_about_time(move):
+            return
+        for name, (length_ns, bucket_ns) in WINDOWS.items():
+            start_ns = max(move.span.start_ns, _begin(now_ns, length_ns, bucket_ns))
+            while start_ns < move.span.end_ns:
+                number = start_ns // bucket_ns
+                end_ns = min(move.span.end_ns, (number + 1) * bucket_ns)
+                bucket = self.buckets[name].setdefault(number, Bucket())
+                shift(bucket.account, move, Span(start_ns, end_ns))
                 start_ns = end_ns
 
     def read(self, name: str, now_ns: int) -> tuple[Account, float | None]:

@@ -9,6 +9,7 @@ from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, RunState
 
 
@@ -102,6 +103,12 @@ class RunView:
         timeline: Recent segments in time order, the open tail last, for the page.
         incidents: Newest first.
         notes: What a reader must know to trust the figures.
+        corrections: What *sealed* and *tail* lack to say what is known today, as
+            negative and positive GPU time: late evidence, and what was booked
+            after the run's end. The three together are ``wall_ns`` x devices.
+        wall_ns: The book's wall time up to now, by how many devices it counts.
+        outside: The latest spans between an end and a reopening: in no book.
+        outside_ns: All of them together.
     """
 
     key: RunKey
@@ -141,6 +148,10 @@ class RunView:
     timeline: tuple[Segment, ...]
     incidents: tuple[Incident, ...]
     notes: tuple[str, ...]
+    corrections: Account = field(default_factory=Account)
+    wall_ns: Mapping[int, int] = field(default_factory=dict)
+    outside: tuple[Span, ...] = ()
+    outside_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

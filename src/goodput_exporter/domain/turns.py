@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from goodput_exporter.domain import steps as step_time
+from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.attribution import Ending, attribute
 from goodput_exporter.domain.book import fill, leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
@@ -15,6 +18,7 @@ from goodput_exporter.domain.fold import (
     Turn,
     cause_of,
     emit_steps,
+    incident_of,
     reference_of,
 )
 from goodput_exporter.domain.life import Life
@@ -230,7 +234,9 @@ def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:
 
 def _said(life: Life) -> str:
     rank = "the rank" if life.rank < 0 else f"rank {life.rank}"
-    return f"{rank} ({life.incarnation}) ended: {life.exit_detail or 'no goodbye'}"
+    if not life.exit_detail:
+        return f"{rank} ({life.incarnation}) ended without a goodbye"
+    return f"{rank}: {life.exit_detail}"
 
 
 def fill_blind(fold: Fold, life: Life, blind: RunState) -> None:
@@ -258,33 +264,42 @@ def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
         return
     if silent:
         if is_long_ago:
-            _close(fold, last_ns, "unknown", RunState.UNOBSERVED)
+            _close(fold, last_ns, "unknown")
     elif not fold.missing:
-        _close(fold, last_ns, "succeeded", RunState.UNOBSERVED)
+        _close(fold, last_ns, "succeeded")
     elif is_long_ago:
-        _close(fold, last_ns, "failed", RunState.DOWN)
+        _close(fold, last_ns, "failed")
 
 
-def _close(fold: Fold, at_ns: int, outcome: str, blind: RunState) -> None:
+def _close(fold: Fold, at_ns: int, outcome: str) -> None:
     """Close the book at the last exit; what was booked since goes out of it again."""
     emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
     emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
     for segment in fold.book.blind:
         after = segment.span.clip(Span(at_ns, max(at_ns, fold.line_ns or at_ns)))
-        if segment.state is blind and after is not None:
-            restate(
-                fold.book,
-                fold.line_ns or at_ns,
-                after,
-                (segment.state.value, OUTSIDE_THE_BOOK),
-                after.length_ns * segment.devices,
-                cause=segment.cause,
-                reason="rule 15: the run was over",
-            )
+        if after is not None:
+            _put_out(fold, replace(segment, span=after))
     if outcome == "failed" and fold.progress.durable is not None:
         _lose(fold, at_ns)
     fold.ended_ns, fold.outcome = at_ns, outcome
     note(fold.book, at_ns, EventKind.ENDED, outcome=outcome)
+
+
+def _put_out(fold: Fold, segment: Segment) -> None:
+    """Take what was booked after the run's end out of its book and its incidents."""
+    restate(
+        fold.book,
+        fold.line_ns or segment.span.end_ns,
+        segment.span,
+        (segment.state.value, OUTSIDE_THE_BOOK),
+        segment.gpu_ns,
+        cause=segment.cause,
+        reason="rule 15: the run was over",
+    )
+    number = segment.incident
+    incident = None if number is None else incident_of(fold, number)
+    if incident is not None:
+        incident.gpu_ns[segment.state] -= segment.gpu_ns
 
 
 def _lose(fold: Fold, at_ns: int) -> None:
@@ -349,6 +364,9 @@ def _take_back(fold: Fold, at_ns: int, span: Span, state: RunState) -> None:
         cause=cause_of(fold, last) if state is RunState.DOWN else Cause.NONE,
         reason="section 8: the run was reopened",
     )
+    if state is RunState.DOWN and fold.incidents:
+        spent = fold.incidents[-1].gpu_ns
+        spent[state] = spent.get(state, 0) + span.length_ns * fold.asked
 
 
 def reopen(fold: Fold) -> None:

@@ -14,7 +14,7 @@ from goodput_exporter.domain.states import LAYER_OF, STATE_TABLE, RunState
 from goodput_exporter.exposition import schemas
 from goodput_exporter.exposition.addresses import address, shown
 from goodput_exporter.exposition.instants import rfc3339
-from goodput_exporter.exposition.windows import Reading
+from goodput_exporter.exposition.windows import Reading, lifetime
 
 API: Final = "/api/v1/runs"
 LATELY_NS: Final = 86_400 * NS_PER_SECOND
@@ -85,13 +85,6 @@ def loses_time_now(view: RunView) -> bool:
 def bad_gpu_ns(account: Account) -> int:
     """Return all badput of an account."""
     return sum(account.bad_gpu_ns.values())
-
-
-def lifetime(view: RunView) -> Account:
-    """Return the live account of the whole run, its open tail included."""
-    account = view.sealed.copy()
-    account.merge(view.tail)
-    return account
 
 
 def _attention(view: RunView, at_ns: int) -> tuple[int, int, float, str]:

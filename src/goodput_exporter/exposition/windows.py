@@ -72,8 +72,13 @@ def default_window(view: RunView) -> str:
 
 
 def book(view: RunView) -> Span:
-    """Return the span that the run's live book covers, its open tail included."""
+    """
+    Return the span that the run's live book covers, its open tail included.
+
+    A run that has just been reopened has no segment yet behind the gap.
+    """
     ends = [segment.span.end_ns for segment in view.timeline]
+    ends += [gap.end_ns for gap in view.outside]
     end_ns = max(ends, default=view.sealed_through_ns + view.tail_ns)
     return Span(view.opened_ns, max(end_ns, view.opened_ns))
 
@@ -109,28 +114,46 @@ def read_span(view: RunView, span: Span, history: History | None = None) -> Read
         segments=segments,
         account=account,
         layers=ratios(account),
-        terms=_terms(segments, inside, view.asked_devices),
+        terms=_terms(segments, inside, view),
         complete=_reaches(segments, inside),
     )
 
 
+def lifetime(view: RunView) -> Account:
+    """Return the account of the whole run as it is known today, open tail included."""
+    account = Account()
+    for part in (view.sealed, view.tail, view.corrections):
+        account.merge(part)
+    return Account(
+        {state: gpu_ns for state, gpu_ns in account.gpu_ns.items() if gpu_ns},
+        {cause: gpu_ns for cause, gpu_ns in account.bad_gpu_ns.items() if gpu_ns},
+    )
+
+
 def _lifetime(view: RunView, whole: Span) -> Reading:
-    # The sealed account is exact however long the run; its segments may have
-    # left the snapshot, so they prove the devices only where all are there.
+    # The account is exact however long the run; its segments may have left
+    # the snapshot, so the proof is the wall time that the book itself counted.
     segments = _segments(view, whole, None)
-    complete = _reaches(segments, whole)
-    terms = (Term(whole.length_ns, view.asked_devices),)
-    account = view.sealed.copy()
-    account.merge(view.tail)
+    account = lifetime(view)
     return Reading(
         window=LIFETIME,
         span=whole,
         segments=segments,
         account=account,
         layers=view.ratios.get(LIFETIME) or ratios(account),
-        terms=_terms(segments, whole, view.asked_devices) if complete else terms,
-        complete=complete,
+        terms=_lifetime_terms(view, whole),
+        complete=_reaches(segments, whole),
     )
+
+
+def _lifetime_terms(view: RunView, whole: Span) -> tuple[Term, ...]:
+    """Return the book's wall time; what it lacks counts with the devices of now."""
+    terms = [Term(wall_ns, devices) for devices, wall_ns in view.wall_ns.items()]
+    counted_ns = sum(term.wall_ns for term in terms)
+    missing_ns = whole.length_ns - view.outside_ns - counted_ns
+    if missing_ns:
+        terms.append(Term(missing_ns, view.asked_devices))
+    return tuple(terms)
 
 
 def _segments(
@@ -160,22 +183,26 @@ def _reaches(segments: Iterable[Segment], span: Span) -> bool:
     return min((s.span.start_ns for s in segments), default=None) == span.start_ns
 
 
-def _terms(segments: Iterable[Segment], span: Span, asked: int) -> tuple[Term, ...]:
+def _terms(segments: Iterable[Segment], span: Span, view: RunView) -> tuple[Term, ...]:
     """
     Find how many devices the run asked for, and for how long.
 
     An instant that no segment covers counts with the devices asked for now:
-    the sum then falls short, and says so, instead of hiding the hole.
+    the sum then falls short, and says so, instead of hiding the hole. Time
+    between an end and a reopening is no hole: it is in no book.
     """
     change: defaultdict[int, int] = defaultdict(int)
     for segment in segments:
         change[segment.span.start_ns] += segment.devices
         change[segment.span.end_ns] -= segment.devices
+    gaps = [gap for each in view.outside if (gap := each.clip(span)) is not None]
+    ends = {instant for gap in gaps for instant in (gap.start_ns, gap.end_ns)}
     wall_ns: defaultdict[int, int] = defaultdict(int)
     at_ns, devices = span.start_ns, 0
-    for next_ns in sorted({*change, span.end_ns}):
-        if next_ns > at_ns:
-            wall_ns[devices or asked] += next_ns - at_ns
+    for next_ns in sorted({*change, *ends, span.end_ns}):
+        lawful = not devices and any(gap.start_ns <= at_ns < gap.end_ns for gap in gaps)
+        if next_ns > at_ns and not lawful:
+            wall_ns[devices or view.asked_devices] += next_ns - at_ns
         devices += change[next_ns]
         at_ns = next_ns
     return tuple(Term(wall, count) for count, wall in wall_ns.items())

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.bookings import Booking
-from goodput_exporter.domain.describe import Around, Published, join_segments, view_of
+from goodput_exporter.domain.describe import Around, Published, counted_of, view_of
 from goodput_exporter.domain.fold import Fold, observe
 from goodput_exporter.domain.observations import (
-    RankExited,
     RankReport,
     RunObservation,
 )
@@ -31,20 +30,39 @@ from goodput_exporter.ledger.state import decode_state, encode_state
 BACKLOG: Final = 200_000
 """Observations kept while the ledger fails; each report carries the whole state
 of its rank, so what falls out of it costs resolution and no time."""
-RECENT: Final = 600
+RUNS: Final = 2_000
+"""Runs in memory at once: ten times what one machine trains; a sender that makes
+up run ids ends here, and each of them costs about 5 kB and 0.1 ms a tick."""
+STRAYS: Final = 1_000
+"""Incarnations remembered beyond those that matter, before a clean-up pays."""
 DAY_NS: Final = 24 * HOUR_NS
+NOT_WRITTEN: Final = (
+    "The ledger takes no entries, so these figures stand still; look at the "
+    "exporter's log and at the disk under the ledger."
+)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Tended:
-    """One run in memory: its fold, its last committed state, what may be shown."""
+    """
+    One run in memory: its fold, its last committed state, what may be shown.
+
+    Args:
+        changed: The fold holds something that is not in *state*.
+        closed_ns: When the end of the run was written down.
+        view: The last one; exposition keeps what it made of the same object.
+        shown: What that view rests on.
+    """
 
     fold: Fold
     state: bytes
     published: Published = field(default_factory=Published)
     changed: bool = True
+    closed_ns: int | None = None
+    view: RunView | None = None
+    shown: tuple[bytes, Mapping[str, str], int] | None = None
 
 
 class Bookkeeper:
@@ -59,7 +77,10 @@ class Bookkeeper:
         rules: The settings of the folds.
         cluster, namespace: Of runs that no workload owns.
         silence_ns: From when on a rank counts as silent in views.
-        retention_ns: How long a finished run stays in sight.
+        retention_ns: How long a finished run stays in sight once its end is
+            written down.
+        most_runs: Runs in memory at once; reports of further ones are refused
+            and counted, and taken again when a run has left.
     """
 
     def __init__(  # noqa: PLR0913 - services take values, each named at the call
@@ -71,6 +92,7 @@ class Bookkeeper:
         namespace: str,
         silence_ns: int,
         retention_ns: int,
+        most_runs: int = RUNS,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
@@ -78,18 +100,24 @@ class Bookkeeper:
         self._namespace = namespace
         self._silence_ns = silence_ns
         self._retention_ns = retention_ns
+        self._most_runs = most_runs
         self._runs: dict[RunKey, Tended] = {}
         self._run_of: dict[str, RunKey] = {}
         self._backlog: deque[RunObservation] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
+        self._up_to_date_ns = 0
+        self._is_behind = False
+        self._is_full = False
         self.entries = 0
         self.commits = 0
         self.failures = 0
+        self.refused = 0
+        self.setbacks = 0
 
     @property
     def is_committing(self) -> bool:
-        """Tell whether the ledger took the last batch."""
-        return self._unsent is None
+        """Tell whether the ledger took what the last tick gave it."""
+        return not self._is_behind
 
     def resume(self, now_ns: int) -> list[Fold]:
         """
@@ -130,61 +158,127 @@ class Bookkeeper:
         Returns:
             Whether the ledger is up to date.
         """
-        if self._unsent is not None and not self._commit(self._unsent):
-            return False
-        while self._backlog:
-            self._route(self._backlog.popleft(), now_ns)
-        batch = self._decide(now_ns, dict(meta or {}))
-        return batch is None or self._commit(batch)
+        self._is_behind = not self._go_on(now_ns, dict(meta or {}))
+        if not self._is_behind:
+            self._up_to_date_ns = now_ns
+        return not self._is_behind
 
     def views(self, now_ns: int, gpu_names: Mapping[str, str]) -> tuple[RunView, ...]:
-        """Return what may be shown of every run in sight."""
+        """
+        Return what may be shown of every run in sight.
+
+        While the ledger fails it is what was known when it last took something:
+        observations wait unread, and silence would be read into their absence.
+        """
         self._forget(now_ns)
-        around = Around(now_ns, self._silence_ns, gpu_names)
-        return tuple(self._view(tended, around) for tended in self._runs.values())
+        at_ns = self._up_to_date_ns if self._is_behind else now_ns
+        around = Around(at_ns, self._silence_ns, gpu_names)
+        views = [self._view(tended, around) for tended in self._runs.values()]
+        if self._is_behind:
+            return tuple(replace(v, notes=(*v.notes, NOT_WRITTEN)) for v in views)
+        return tuple(views)
 
     def _view(self, tended: Tended, around: Around) -> RunView:
-        # Both are copies of what is committed: one to count by, and one that is
-        # driven on to now; the fold itself may be further than the ledger.
+        over = tended.view is not None and tended.view.ended_ns is not None
+        shown = tended.state, around.gpu_names, 0 if over else around.now_ns
+        if tended.view is not None and tended.shown == shown:
+            return tended.view
+        # A copy of what is committed, driven on to now; the fold itself may be
+        # further than the ledger.
         ahead = decode_state(tended.state)
         tail = tail_of(ahead, around.now_ns, self._rules, self._silence_ns)
-        committed = decode_state(tended.state)
-        return view_of(committed, ahead, tended.published, tail, self._rules, around)
+        view = view_of(ahead, tail, tended.published, self._rules, around)
+        tended.view, tended.shown = view, shown
+        return view
+
+    def _go_on(self, now_ns: int, meta: dict[str, str]) -> bool:
+        if self._unsent is not None and not self._commit(self._unsent):
+            return False
+        if not self._route_all(now_ns):
+            return False
+        batch = self._decide(now_ns, meta)
+        return batch is None or self._commit(batch)
+
+    def _route_all(self, now_ns: int) -> bool:
+        """Give every observation to its run; what the ledger cannot tell now waits."""
+        while self._backlog:
+            try:
+                self._route(self._backlog[0], now_ns)
+            except LedgerError as exc:
+                self.failures += 1
+                _log.warning("the ledger cannot be read, the tick waits: %s", exc)
+                return False
+            self._backlog.popleft()
+        return True
 
     def _route(self, seen: RunObservation, now_ns: int) -> None:
         key = self._run_of.get(seen.incarnation)
-        if key is None:
-            if isinstance(seen, RankExited):
+        if isinstance(seen, RankReport):
+            if seen.role != "trainer":
                 return
-            key = key_of(seen, cluster=self._cluster, namespace=self._namespace)
+            if key is None:
+                key = key_of(seen, cluster=self._cluster, namespace=self._namespace)
+            if key not in self._runs and not self._open(key, now_ns):
+                return
             self._run_of[seen.incarnation] = key
-        if key not in self._runs:
-            if isinstance(seen, RankReport) and seen.role != "trainer":
-                return
-            self._open(key, now_ns)
+        if key is None or key not in self._runs:
+            return
         observe(self._runs[key].fold, seen)
         self._runs[key].changed = True
 
-    def _open(self, key: RunKey, now_ns: int) -> None:
-        state = self._ledger.state_of(key)
-        if state is None:
+    def _open(self, key: RunKey, now_ns: int) -> bool:
+        """Begin a run or go on with one; False where there is no room for it."""
+        if len(self._runs) >= self._most_runs:
+            self._refuse(key)
+            return False
+        self._is_full = False
+        try:
+            state = self._ledger.state_of(key)
+            if state is not None:
+                self._take_up(key, state, now_ns)
+                _log.info("run %s goes on", key)
+                return True
             fold = Fold(key)
-            self._runs[key] = Tended(fold, encode_state(fold))
-        else:
-            _log.info("run %s goes on", key)
-            self._take_up(key, state, now_ns)
+        except LedgerCorruptError:
+            fold = self._anew(key)
+            _log.exception("run %s has a damaged state and begins anew", key)
+        self._runs[key] = Tended(fold, encode_state(fold))
+        return True
+
+    def _refuse(self, key: RunKey) -> None:
+        self.refused += 1
+        if not self._is_full:
+            _log.warning(
+                "run %s is refused: %d runs are in memory already; look for a job "
+                "that makes up run ids (GOODPUT_RUN_ID)",
+                key,
+                len(self._runs),
+            )
+        self._is_full = True
+
+    def _anew(self, key: RunKey) -> Fold:
+        """Begin a run again behind its last entry: no instant is booked twice."""
+        fold = Fold(key)
+        ends = [segment.span.end_ns for segment in self._segments(key, None)]
+        if ends:
+            fold.opened_ns = fold.line_ns = max(ends)
+        return fold
+
+    def _segments(self, key: RunKey, window: Span | None) -> list[Segment]:
+        try:
+            return list(self._ledger.segments(key, window))
+        except LedgerCorruptError:
+            _log.exception("run %s: its earlier entries cannot be read", key)
+            return []
 
     def _take_up(self, key: RunKey, state: bytes, now_ns: int) -> None:
         fold = decode_state(state)
         fold.resumed_ns = now_ns
         tended = Tended(fold, state)
-        tended.published.sealed = fold.book.live.copy()
-        tended.published.restated = dict(fold.book.restated)
         lately = Span(now_ns - DAY_NS, now_ns)
-        for segment in self._ledger.segments(key, lately):
-            tended.published.rolling.add(segment, now_ns)
-            tended.published.recent.append(segment)
-        tended.published.recent = join_segments(tended.published.recent)[-RECENT:]
+        booked: list[Booking] = [*self._segments(key, lately), *fold.book.moves]
+        tended.published.add(booked, now_ns)
+        tended.published.counted = counted_of(fold)
         self._runs[key] = tended
         self._run_of.update(dict.fromkeys(fold.lives, key))
 
@@ -196,15 +290,13 @@ class Bookkeeper:
             fold = tended.fold
             if fold.ended_ns is not None and not tended.changed:
                 continue
-            advance(fold, now_ns, self._rules)
-            pending, fold.book.pending = fold.book.pending, []
-            if not pending and not tended.changed:
+            decided = self._decide_one(key, tended, now_ns)
+            if decided is None:
                 continue
+            pending, states[key] = decided
             bookings += [(key, booking) for booking in pending]
-            states[key] = encode_state(fold)
-            if fold.ended_ns is not None:
+            if tended.fold.ended_ns is not None:
                 closed.add(key)
-            tended.changed = bool(fold.inbox or fold.exits or fold.turns)
         if not states and not meta:
             return None
         return Batch(
@@ -214,6 +306,26 @@ class Bookkeeper:
             closed=frozenset(closed),
             meta=meta,
         )
+
+    def _decide_one(
+        self, key: RunKey, tended: Tended, now_ns: int
+    ) -> tuple[list[Booking], bytes] | None:
+        """Advance one run; a fault in it costs what it saw since its last commit."""
+        fold = tended.fold
+        try:
+            advance(fold, now_ns, self._rules)
+            pending, fold.book.pending = fold.book.pending, []
+            if not pending and not tended.changed:
+                return None
+            state = encode_state(fold)
+        except Exception:  # noqa: BLE001 - one run's fault must not stop the others
+            _log.exception("run %s cannot go on; back to its last commit", key)
+            self.setbacks += 1
+            tended.fold = decode_state(tended.state)
+            tended.fold.inbox, tended.fold.exits = [], []
+            return None
+        tended.changed = bool(fold.inbox or fold.exits or fold.turns)
+        return pending, state
 
     def _commit(self, batch: Batch) -> bool:
         try:
@@ -237,26 +349,27 @@ class Bookkeeper:
         return True
 
     def _publish(self, batch: Batch) -> None:
+        booked: dict[RunKey, list[Booking]] = {key: [] for key in batch.states}
         for key, booking in batch.bookings:
-            if isinstance(booking, Segment):
-                published = self._runs[key].published
-                published.rolling.add(booking, batch.booked_ns)
-                published.recent.append(booking)
+            booked[key].append(booking)
         for key, state in batch.states.items():
             tended = self._runs[key]
             tended.state = state
-            tended.published.sealed = tended.fold.book.live.copy()
-            tended.published.restated = dict(tended.fold.book.restated)
-            tended.published.recent = join_segments(tended.published.recent)[-RECENT:]
+            tended.published.add(booked[key], batch.booked_ns)
+            tended.published.counted = counted_of(tended.fold)
+            tended.closed_ns = batch.booked_ns if key in batch.closed else None
 
     def _forget(self, now_ns: int) -> None:
         """Let finished runs go out of sight; the ledger keeps them."""
         for key, tended in list(self._runs.items()):
-            ended_ns = tended.fold.ended_ns
-            if ended_ns is None or tended.changed or self._unsent is not None:
+            if tended.closed_ns is None or tended.changed or self._is_behind:
                 continue
-            if now_ns - ended_ns > self._retention_ns:
+            if now_ns - tended.closed_ns > self._retention_ns:
                 del self._runs[key]
-                gone = [inc for inc, run in self._run_of.items() if run == key]
-                for incarnation in gone:
-                    del self._run_of[incarnation]
+        lives = sum(len(tended.fold.lives) for tended in self._runs.values())
+        if len(self._run_of) > 2 * lives + STRAYS:
+            self._run_of = {
+                name: key
+                for key, tended in self._runs.items()
+                for name in tended.fold.lives
+            }

@@ -10,12 +10,16 @@ from goodput_exporter.exposition.addresses import address, shown
 from goodput_exporter.exposition.answers import (
     bad_gpu_ns,
     by_attention,
-    lifetime,
     loses_time_now,
 )
 from goodput_exporter.exposition.web import words
 from goodput_exporter.exposition.web.charts import strip
-from goodput_exporter.exposition.windows import LIFETIME, default_window, read_window
+from goodput_exporter.exposition.windows import (
+    LIFETIME,
+    default_window,
+    lifetime,
+    read_window,
+)
 
 MOST_RUNS = 200
 """Runs in the list, which puts first who needs attention; the API has all."""

@@ -1,0 +1,105 @@
+"""What a run's figures mean, in sentences that a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from goodput_exporter.domain.accounting import Account
+from goodput_exporter.domain.fold import Fold, Interruption
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.domain.states import RunState
+
+NO_GPU: Final = (
+    "No rank named a GPU, so each rank counts as one device: read GPU time as "
+    "device time."
+)
+LOCAL_STEPS: Final = (
+    "Step numbers start anew with every process, so redone steps cannot be told "
+    "from new ones: goodput is an upper bound."
+)
+UNVERIFIED: Final = (
+    "Some heartbeats came from senders that the kernel cannot vouch for; prefer "
+    "the Unix socket."
+)
+UNSEEN: Final = (
+    "Part of the time was seen by nobody: it is booked as unobserved and counts "
+    "in no ratio but coverage."
+)
+FELL_SILENT: Final = (
+    "The run fell silent and no exit was seen; its book closed at its last word."
+)
+
+
+def notes(fold: Fold, account: Account, *, has_gpus: bool) -> Iterator[str]:
+    """Yield what a reader must know to trust the figures."""
+    if not has_gpus:
+        yield NO_GPU
+    if fold.progress.upper_bound:
+        yield LOCAL_STEPS
+    if not fold.verified:
+        yield UNVERIFIED
+    if account.of(RunState.UNOBSERVED):
+        yield UNSEEN
+    if fold.outcome == "unknown":
+        yield FELL_SILENT
+
+
+def why(fold: Fold, state: RunState, now_ns: int) -> str:
+    """Say in one sentence what goes on, and what a person may do about it."""
+    if fold.ended_ns is not None:
+        return f"The run is over: {fold.outcome}."
+    incident = fold.incidents[-1] if fold.incidents else None
+    if state is RunState.DOWN and incident is not None:
+        return _down(fold, incident)
+    working_off = fold.recovering and incident is not None
+    if state in (RunState.RECOMPUTING, RunState.RESTORING) and working_off:
+        return _working_off(fold.incidents[-1])
+    since = _since(fold, now_ns)
+    sentences = {
+        RunState.STALLED: f"No step has completed{since}, although the ranks report. "
+        "Look for a hung collective: compare the ranks' stacks (py-spy dump).",
+        RunState.UNOBSERVED: "No rank has been heard lately. Silence is not down: look "
+        "whether the processes live and whether GOODPUT_ADDR names this exporter.",
+        RunState.PRODUCTIVE: _stepping(fold, now_ns),
+        RunState.RECOMPUTING: "Redoing steps that were completed before.",
+        RunState.SLOW: f"Slower than before. {_stepping(fold, now_ns)}",
+        RunState.IDLE: "The ranks have nothing to do, or said goodbye and still run.",
+    }
+    return sentences.get(state, f"The ranks report {state.value.replace('_', ' ')}.")
+
+
+def _down(fold: Fold, incident: Interruption) -> str:
+    evidence = incident.evidence[0] if incident.evidence else "a rank ended"
+    missing = len(fold.missing)
+    have = "rank has" if missing == 1 else "ranks have"
+    return (
+        f"{evidence[:1].upper()}{evidence[1:]}; {missing} {have} not come back. "
+        "Look at the launcher's log: it has to start them again."
+    )
+
+
+def _working_off(incident: Interruption) -> str:
+    cause = incident.cause.value.replace("_", " ")
+    lost = incident.lost_steps
+    redone = "" if lost is None else f", which cost {_count(lost, 'step')}"
+    return f"Working off incident {incident.number} ({cause}){redone}."
+
+
+def _stepping(fold: Fold, now_ns: int) -> str:
+    if fold.last_step_ns is None:
+        return "In its first step."
+    age_s = (now_ns - fold.last_step_ns) / NS_PER_SECOND
+    if age_s < 1:
+        return "Stepping; the last step has just completed."
+    return f"Stepping; the last step completed {age_s:.0f} s ago."
+
+
+def _since(fold: Fold, now_ns: int) -> str:
+    if fold.last_step_ns is None:
+        return " yet"
+    return f" for {max(0, now_ns - fold.last_step_ns) / NS_PER_SECOND:.0f} s"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
