@@ -28,8 +28,9 @@ from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
 
 BACKLOG: Final = 200_000
-"""Observations kept while the ledger fails; each report carries the whole state
-of its rank, so what falls out of it costs resolution and no time."""
+"""Observations kept while the ledger fails, the newest. Each report carries the
+whole state of its rank, so what falls out costs resolution and no time; only a
+process that both began and ended in it goes unseen."""
 RUNS: Final = 2_000
 """Runs in memory at once: ten times what one machine trains; a sender that makes
 up run ids ends here, and each of them costs about 5 kB and 0.1 ms a tick."""
@@ -63,6 +64,14 @@ class Tended:
     closed_ns: int | None = None
     view: RunView | None = None
     shown: tuple[bytes, Mapping[str, str], int] | None = None
+
+
+def _basis(
+    view: RunView, tended: Tended, around: Around
+) -> tuple[bytes, Mapping[str, str], int]:
+    """Return what a view rests on; for a run that is over, time does not count."""
+    at_ns = around.now_ns if view.ended_ns is None else view.ended_ns
+    return tended.state, around.gpu_names, at_ns
 
 
 class Bookkeeper:
@@ -179,16 +188,15 @@ class Bookkeeper:
         return tuple(views)
 
     def _view(self, tended: Tended, around: Around) -> RunView:
-        over = tended.view is not None and tended.view.ended_ns is not None
-        shown = tended.state, around.gpu_names, 0 if over else around.now_ns
-        if tended.view is not None and tended.shown == shown:
-            return tended.view
+        known = tended.view
+        if known is not None and tended.shown == _basis(known, tended, around):
+            return known
         # A copy of what is committed, driven on to now; the fold itself may be
         # further than the ledger.
         ahead = decode_state(tended.state)
         tail = tail_of(ahead, around.now_ns, self._rules, self._silence_ns)
         view = view_of(ahead, tail, tended.published, self._rules, around)
-        tended.view, tended.shown = view, shown
+        tended.view, tended.shown = view, _basis(view, tended, around)
         return view
 
     def _go_on(self, now_ns: int, meta: dict[str, str]) -> bool:
