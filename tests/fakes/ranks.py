@@ -140,18 +140,11 @@ class Rank:
             seq: The sender's count.
             kind: hello, hb or bye.
         """
-        cum: dict[str, float] = {}
-        phase, since = "init", 0.0
-        for start, end, name in self.spans:
-            if start > at_s:
-                break
-            if name != phase:
-                phase, since = name, start
-            cum[name] = cum.get(name, 0.0) + min(end, at_s) - start
         now = Facts()
         for learnt_s, facts in self.facts:
             if learnt_s <= at_s:
                 now = facts
+        local = self.local_steps
         message: dict[str, object] = {
             "v": 1,
             "t": kind,
@@ -161,30 +154,34 @@ class Rank:
             "rank": self.rank,
             "ws": self.world,
             "up": at_s,
-            "ph": phase,
-            "pa": at_s - since,
-            "cum": {name: spent for name, spent in cum.items() if spent > 0},
+            **self._phases(at_s),
             "sn": now.steps_done,
             "sa": at_s - now.step_s,
+            "st": now.steps_done if local and now.step is not None else now.step,
+            "stl": 1 if local else None,
+            "rs": now.restored,
+            "cs": now.saved,
+            "cd": now.durable,
             "src": "sdk",
         }
-        if now.step is not None:
-            message["st"] = now.steps_done if self.local_steps else now.step
-        if self.local_steps:
-            message["stl"] = 1
-        for key, value in (
-            ("rs", now.restored),
-            ("cs", now.saved),
-            ("cd", now.durable),
-        ):
-            if value is not None:
-                message[key] = value
         if self.tokens_per_step is not None:
-            message["tk"] = self.tokens_per_step * now.steps_done
-            message["sc"] = "g"
+            message |= {"tk": self.tokens_per_step * now.steps_done, "sc": "g"}
         if kind == "bye":
             message["ok"] = 1 if self.ends_ok else 0
-        return json.dumps(message).encode()
+        said = {key: value for key, value in message.items() if value is not None}
+        return json.dumps(said).encode()
+
+    def _phases(self, at_s: float) -> dict[str, object]:
+        cum: dict[str, float] = {}
+        phase, since = "init", 0.0
+        for start, end, name in self.spans:
+            if start > at_s:
+                break
+            if name != phase:
+                phase, since = name, start
+            cum[name] = cum.get(name, 0.0) + min(end, at_s) - start
+        spent = {name: length for name, length in cum.items() if length > 0}
+        return {"ph": phase, "pa": at_s - since, "cum": spent}
 
     def datagrams(
         self, *, every_s: float = 2.0, until_s: float | None = None
