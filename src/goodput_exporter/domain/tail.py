@@ -25,8 +25,8 @@ from goodput_exporter.domain.tiling import taking_part
 from goodput_exporter.domain.windows import mix
 
 LASTS_NS: Final = NS_PER_SECOND
-"""A phase of one rank among others is the run's state once it lasts so long:
-at any instant some rank of many is between two steps."""
+"""A phase of one rank among others is the run's state once it is known to last so
+long: at any instant some rank of many is between two steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _goes_on(
     """Carry the last word on: a phase past its limit is stalled from there on."""
     if span.length_ns <= 0:
         return []
-    leading = _leading(fold, lives, span.end_ns)
+    leading = _leading(fold, lives)
     if leading is None:
         return [(RunState.IDLE, span)]
     if leading.phase is Phase.TRAIN_STEP:
@@ -181,7 +181,7 @@ def _goes_on(
     ]
 
 
-def _leading(fold: Fold, lives: list[Life], at_ns: int) -> Life | None:
+def _leading(fold: Fold, lives: list[Life]) -> Life | None:
     """Return the rank that the others wait for; None where all said goodbye."""
     here = [life for life in taking_part(fold, lives) if not life.said_bye]
     if not here:
@@ -189,7 +189,8 @@ def _leading(fold: Fold, lives: list[Life], at_ns: int) -> Life | None:
     waiting = [
         life
         for life in here
-        if life.phase is not Phase.TRAIN_STEP and at_ns - life.stretch_ns >= LASTS_NS
+        if life.phase is not Phase.TRAIN_STEP
+        and life.reported_ns - life.stretch_ns >= LASTS_NS
     ]
     steps = [life for life in here if life.phase is Phase.TRAIN_STEP]
     if waiting or not steps:
