@@ -59,7 +59,10 @@ class Ticker(threading.Thread):
                 _log.exception("a tick failed; the next one is tried")
             self._pace.took_seconds = time.monotonic() - began
             self._pace.ticks += 1
-            due = max(due + self._seconds, time.monotonic())
+            # The tick after a slow one comes at once and is late; the one after
+            # that is due a whole pace later.
+            late = self._pace.lag_seconds > self._seconds
+            due = (began if late else due) + self._seconds
 
     def stop(self) -> None:
         """Let the tick in progress end, then no more."""
