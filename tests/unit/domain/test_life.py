@@ -442,3 +442,14 @@ def test_pieces_that_go_on_are_one() -> None:
     )
 
     assert laid(life) == [(0, 5, RunState.IDLE)]
+
+
+def test_transit_that_varies_moves_no_report() -> None:
+    """Half a second late, then none: the rank's own age tells them apart."""
+    late = report(1, 12, Phase.INIT, 12, init=12)
+    life, _, _ = tell(
+        report(0, 10, Phase.INIT, 10, init=10),
+        replace(late, at_ns=late.at_ns + S // 2),
+    )
+
+    assert life.reported_ns == 1012 * S

@@ -278,3 +278,12 @@ def test_a_run_that_never_saves_is_remembered_within_bounds() -> None:
     assert len(progress.lineage) < 5000
     assert sum(group.productive for group in progress.lineage) == 200_000
     assert progress.lineage[-1] == Group(19_999, 19_999, 10, 1)
+
+
+def test_step_zero_is_a_step_to_go_back_to() -> None:
+    """Only a negative number is a fresh start."""
+    progress = Progress()
+    complete(progress, mark(4, 5), life(), PATIENCE)
+    begin_epoch(progress, 100)
+
+    assert restore(progress, 0, life(joined=1), 100) == 0

@@ -363,3 +363,12 @@ def test_what_follows_a_warm_up_judge_by_reference_is_sampled_after() -> None:
     named = complete(steps, done(19, 19), 300, reference)
 
     assert sums(named) == {"productive": 100, "slow": 200}
+
+
+def test_steps_far_above_the_mark_are_all_new() -> None:
+    """A checkpoint from elsewhere, or steps that nobody saw."""
+    named = complete(Steps(warm_left=0), done(12, 13, high=4), 200, known())
+
+    assert [(p.state, p.first, p.last, p.fresh) for p in named] == [
+        (RunState.PRODUCTIVE, 12, 13, 2)
+    ]

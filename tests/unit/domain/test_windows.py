@@ -144,3 +144,11 @@ def test_step_time_is_spread_without_loss(
 
     assert sum(shares) == step_ns
     assert all(s >= 0 for s in shares)
+
+
+def test_a_rank_whose_time_is_all_laid_observes_nothing_more() -> None:
+    """It has reported past the window's start, and has nothing left to say."""
+    laid = rank((0, 10, None))
+    laid.pieces = []
+
+    assert mix([laid], 5, 10) == Mix((), 0, 5)
