@@ -182,10 +182,8 @@ class Station:
         """Wait until a run's book is closed and sealed; return it."""
 
         def closed() -> dict[str, Any] | None:
-            seen = self.run(name)
-            if seen is None or seen["ended"] is None:
-                return None
-            return seen if self.page().sealed_whole(name) else None
+            # In this order: the answer must not be older than the page.
+            return self.run(name) if self.page().sealed_whole(name) else None
 
         return until(closed, f"the end of {name}")
 
