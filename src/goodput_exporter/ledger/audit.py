@@ -39,7 +39,7 @@ def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
     findings: list[Finding] = []
     reopened_ns = reopenings(_entries(db, key, run_id, []))
     entries = _entries(db, key, run_id, findings)
-    broken = first_break(_measured(entries, longest_ns, findings), reopened_ns)
+    broken = first_break(measured(entries, longest_ns, findings), reopened_ns)
     return [*findings, broken] if broken else findings
 
 
@@ -53,10 +53,10 @@ def _entries(
             unreadable.append(Finding(key, seq, str(exc)))
 
 
-def _measured(
+def measured(
     entries: Iterator[Entry], longest_ns: int, findings: list[Finding]
 ) -> Iterator[Entry]:
-    """Pass entries on; one that windows would miss is a finding."""
+    """Pass entries on; one that windows would miss is added to *findings*."""
     for entry in entries:
         booking = entry.booking
         if isinstance(booking, Segment) and booking.span.length_ns > longest_ns:

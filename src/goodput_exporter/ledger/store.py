@@ -8,13 +8,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Final
-from zlib import crc32
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit, writing
 from goodput_exporter.ledger.connections import (
@@ -23,20 +20,13 @@ from goodput_exporter.ledger.connections import (
     transaction,
     write_ahead,
 )
-from goodput_exporter.ledger.entries import (
-    INT64_MAX,
-    INT64_MIN,
-    Entry,
-    decode,
-    require_storable,
-)
+from goodput_exporter.ledger.entries import Entry, decode, require_storable
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.lock import WriterLock
 from goodput_exporter.ledger.migrations import migrate, require_ours
 from goodput_exporter.ledger.queries import migrations, query
-
-ALWAYS: Final = Span(INT64_MIN, INT64_MAX)
+from goodput_exporter.ledger.reading import ALWAYS, added_up, intact, reach
 
 
 def open_ledger(path: Path) -> SqliteLedger:
@@ -122,14 +112,7 @@ class SqliteLedger:
         if row is None:
             return None
         checksum, state = row
-        if isinstance(state, bytes) and crc32(state) == checksum:
-            return state
-        msg = (
-            f"{self._path}: the state of run {key} is not what was written (its "
-            "checksum differs); its entries stay, but nothing can go on from it: "
-            "restore a backup, or let the run begin anew"
-        )
-        raise LedgerCorruptError(msg)
+        return intact(self._path, key, checksum, state)
 
     def runs(self) -> list[BookedRun]:
         """Return every run, in the order of their keys."""
@@ -155,14 +138,7 @@ class SqliteLedger:
         with self._reading(f"account for run {key}") as db:
             reach = _reach(db, key, window or ALWAYS)
             rows = db.execute(query("account"), reach).fetchall() if reach else []
-        try:
-            return _added_up(rows)
-        except ValueError as exc:
-            msg = (
-                f"{self._path}: run {key} holds a line that no version wrote ({exc}); "
-                "verify names it"
-            )
-            raise LedgerCorruptError(msg) from exc
+        return added_up(self._path, key, rows)
 
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
@@ -204,26 +180,10 @@ class SqliteLedger:
             return [Finding(key, None, str(exc))]
 
 
-def _added_up(rows: list[tuple[str, str, int, int]]) -> Account:
-    account = Account()
-    for state, cause, devices, length_ns in rows:
-        account.add(RunState(state), length_ns * devices, Cause(cause))
-    return account
-
-
 def _reach(db: sqlite3.Connection, key: RunKey, window: Span) -> dict[str, int] | None:
     """Return the bounds of a window's scan, or None for a run that is not there."""
     row = db.execute(query("reach_of"), _names(key)).fetchone()
-    start_ns, end_ns = max(window.start_ns, INT64_MIN), min(window.end_ns, INT64_MAX)
-    if row is None or start_ns >= end_ns:
-        return None
-    run_id, longest_ns = row
-    return {
-        "run_id": run_id,
-        "reach_ns": max(start_ns - longest_ns, INT64_MIN),
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-    }
+    return None if row is None else reach(window, *row)
 
 
 def _names(key: RunKey) -> tuple[str, str, str]:

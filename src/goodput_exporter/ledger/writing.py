@@ -55,13 +55,13 @@ def insert(
         ids: The id of every run among them.
     """
     entries: list[tuple[int | float | str | None, ...]] = []
-    reaches: list[dict[str, int]] = []
+    stretched: list[dict[str, int]] = []
     for key, rows in groups:
         run_id = ids[key]
         entries += [(booked_ns, run_id, *row) for row in rows]
-        reaches += _reaches(run_id, rows)
+        stretched += reaches(run_id, rows)
     db.executemany(query("append_entry"), entries)
-    db.executemany(query("stretch_run"), reaches)
+    db.executemany(query("stretch_run"), stretched)
 
 
 def replace(db: sqlite3.Connection, batch: Batch, ids: Mapping[RunKey, int]) -> None:
@@ -104,8 +104,12 @@ def _number_run(db: sqlite3.Connection, key: RunKey) -> int:
     return number
 
 
-def _reaches(run_id: int, rows: Iterable[Row]) -> list[dict[str, int]]:
-    # A restatement is about time that is booked already: it stretches nothing.
+def reaches(run_id: int, rows: Iterable[Row]) -> list[dict[str, int]]:
+    """
+    Return how far entries stretch their run, or nothing where they do not.
+
+    A restatement is about time that is booked already: it stretches nothing.
+    """
     spans = [
         (start_ns, end_ns)
         for kind, start_ns, end_ns, *_ in rows
