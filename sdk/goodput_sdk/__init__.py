@@ -49,7 +49,7 @@ def init(  # noqa: PLR0913  # one call, and each argument has a name of its own
         if disabled in KILL_SWITCH_ON or not os.environ.get("GOODPUT_ADDR"):
             return Heartbeat()
         # Deferred, so that an image that reports nowhere pays for nothing.
-        from goodput_sdk import _process  # noqa: PLC0415
+        from goodput_sdk import _process  # noqa: PLC0415  # import costs nothing until used
 
         options = _process.Options(
             version=__version__,

@@ -43,7 +43,7 @@ class Life:
 def connect_socket(addresses: list[Address]) -> Channel | None:
     """Open a channel; the first call imports ``socket``, in the sender's thread."""
     # Both here: json and socket cost more than the rest of the SDK.
-    from goodput_sdk import _messages, _transport  # noqa: F401, PLC0415
+    from goodput_sdk import _messages, _transport  # noqa: F401, PLC0415  # warmed here, not in the loop
 
     return _transport.connect(addresses)
 
