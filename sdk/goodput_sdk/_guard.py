@@ -56,7 +56,7 @@ def debug(text: str, *values: object) -> None:
 
 def _log() -> logging.Logger:
     # Imported on the first line ever logged: it costs more than the whole SDK.
-    import logging  # noqa: PLC0415
+    import logging  # noqa: PLC0415  # only the first error pays for it
 
     log = logging.getLogger("goodput_sdk")
     wanted = os.environ.get("GOODPUT_LOG", "").lower() == "debug"
