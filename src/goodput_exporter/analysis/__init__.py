@@ -1,0 +1,1 @@
+"""What the books say of reliability and money: pure functions over accounts."""
