@@ -9,7 +9,7 @@ from typing import Final
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.book import Book
 from goodput_exporter.domain.bookings import Booking, Restatement
-from goodput_exporter.domain.corrected import correct, join_segments, shift
+from goodput_exporter.domain.corrected import correct, extend, join_segments, shift
 from goodput_exporter.domain.fold import Fold, Interruption, reference_of
 from goodput_exporter.domain.peaks import peak_of, why_no_peak
 from goodput_exporter.domain.ratios import LayerRatios, ratios
@@ -88,9 +88,7 @@ class Published:
             self.rolling.add(segment, now_ns)
         for move in moves:
             self.rolling.restate(move, now_ns)
-        if segments or moves:
-            recent = correct([*self.recent, *segments], moves)
-            self.recent = join_segments(recent)[-RECENT:]
+        self.recent = told(self.recent, segments, moves)[-RECENT:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,9 @@ def view_of(
     now_ns = around.now_ns if ahead.ended_ns is None else ahead.ended_ns
     counted = published.counted
     segments = tail.segments
-    timeline = join_segments(correct([*published.recent, *segments], tail.moves))
-    whole = [s for s in timeline if s.state is not RunState.DEGRADED]
-    last = whole[-1] if whole else None
+    timeline = told(published.recent, segments, tail.moves)
+    whole = (s for s in reversed(timeline) if s.state is not RunState.DEGRADED)
+    last = next(whole, None)
     state = RunState.UNOBSERVED if last is None else last.state
     model = _model(ahead, counted, around)
     lifetime = _sum(counted.sealed, ahead.book.corrections, tally(segments))
@@ -179,6 +177,14 @@ def view_of(
         outside=tuple(ahead.book.outside),
         outside_ns=ahead.book.outside_ns,
     )
+
+
+def told(
+    recent: Sequence[Segment], segments: Sequence[Segment], moves: Sequence[Restatement]
+) -> list[Segment]:
+    """Return the timeline that goes on with *segments*, as *moves* correct it."""
+    whole = extend(recent, segments)
+    return join_segments(correct(whole, moves)) if moves else whole
 
 
 def _sum(*accounts: Account) -> Account:

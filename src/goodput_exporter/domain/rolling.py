@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Restatement
 from goodput_exporter.domain.corrected import is_about_time, shift
 from goodput_exporter.domain.settings import MINUTE_NS
 from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, RunState
 
+Name = TypeVar("Name", RunState, Cause)
 HOUR_NS: Final = 60 * MINUTE_NS
 
 WINDOWS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -40,10 +42,17 @@ class Rolling:
 
     Derived data: after a restart the ledger's segments of the last day
     rebuild it.
+
+    Args:
+        buckets: What was booked for each stretch, by its number.
+        totals: The sum of all buckets that are kept, so that a look adds nothing up.
     """
 
     buckets: dict[str, dict[int, Bucket]] = field(
         default_factory=lambda: {name: {} for name in WINDOWS}
+    )
+    totals: dict[str, Account] = field(
+        default_factory=lambda: {name: Account() for name in WINDOWS}
     )
 
     def add(self, segment: Segment, now_ns: int) -> None:
@@ -54,7 +63,10 @@ class Rolling:
                 number = start_ns // bucket_ns
                 end_ns = min(segment.span.end_ns, (number + 1) * bucket_ns)
                 bucket = self.buckets[name].setdefault(number, Bucket())
-                _charge(bucket, segment, Span(start_ns, end_ns))
+                part = Span(start_ns, end_ns)
+                _charge(bucket, segment, part)
+                gpu_ns = part.length_ns * segment.devices
+                self.totals[name].add(segment.state, gpu_ns, segment.cause)
                 start_ns = end_ns
 
     def restate(self, move: Restatement, now_ns: int) -> None:
@@ -68,6 +80,7 @@ class Rolling:
                 end_ns = min(move.span.end_ns, (number + 1) * bucket_ns)
                 bucket = self.buckets[name].setdefault(number, Bucket())
                 shift(bucket.account, move, Span(start_ns, end_ns))
+                shift(self.totals[name], move, Span(start_ns, end_ns))
                 start_ns = end_ns
 
     def read(self, name: str, now_ns: int) -> tuple[Account, float | None]:
@@ -76,14 +89,22 @@ class Rolling:
         first = _begin(now_ns, length_ns, bucket_ns) // bucket_ns
         buckets = self.buckets[name]
         for number in [number for number in buckets if number < first]:
-            del buckets[number]
-        whole = Account()
-        flops: float | None = None
-        for bucket in buckets.values():
-            whole.merge(bucket.account)
-            if bucket.model_flops is not None:
-                flops = (flops or 0.0) + bucket.model_flops
-        return whole, flops
+            _take_off(self.totals[name], buckets.pop(number).account)
+        known = [b.model_flops for b in buckets.values() if b.model_flops is not None]
+        return self.totals[name].copy(), sum(known) if known else None
+
+
+def _take_off(total: Account, part: Account) -> None:
+    """Subtract exactly; what nothing is left of is dropped."""
+    _subtract(total.gpu_ns, part.gpu_ns)
+    _subtract(total.bad_gpu_ns, part.bad_gpu_ns)
+
+
+def _subtract(amounts: dict[Name, int], gone: Mapping[Name, int]) -> None:
+    for name, gpu_ns in gone.items():
+        amounts[name] = amounts.get(name, 0) - gpu_ns
+        if not amounts[name]:
+            del amounts[name]
 
 
 def window_of(name: str, now_ns: int) -> Span:
