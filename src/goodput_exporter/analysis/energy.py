@@ -1,0 +1,226 @@
+"""Where energy went: each GPU's consumption, divided over the states it was in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from goodput_exporter.analysis.counters import (
+    LONGEST_GAP_NS,
+    MILLIJOULES_PER_JOULE,
+    Drawn,
+    Reading,
+    drawn,
+)
+from goodput_exporter.analysis.rounding import rounded
+from goodput_exporter.analysis.usage import State
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause
+from goodput_exporter.errors import AccountingError
+
+MILLIJOULES_PER_KWH: Final = 3_600_000 * MILLIJOULES_PER_JOULE
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    One GPU in one state over one span, by either book.
+
+    Of an elastic run a held GPU has the other state, never ``degraded``: that
+    is the state of GPUs that are missing, and those draw nothing for the run.
+    """
+
+    gpu: str
+    span: Span
+    state: State
+    cause: Cause = Cause.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """
+    The energy of some GPU time, and how much of that time was not measured.
+
+    Args:
+        millijoules: Drawn in the measured time; None if none was measured.
+        measured_gpu_ns: With energy placed in it. *unknown_gpu_ns*: without.
+    """
+
+    millijoules: int | None = None
+    measured_gpu_ns: int = 0
+    unknown_gpu_ns: int = 0
+
+    @property
+    def gpu_ns(self) -> int:
+        """Return all of its GPU time."""
+        return self.measured_gpu_ns + self.unknown_gpu_ns
+
+    def __add__(self, other: Energy) -> Energy:
+        """Return both together; None and a measured zero are a measured zero."""
+        known = [
+            one for one in (self.millijoules, other.millijoules) if one is not None
+        ]
+        return Energy(
+            sum(known) if known else None,
+            self.measured_gpu_ns + other.measured_gpu_ns,
+            self.unknown_gpu_ns + other.unknown_gpu_ns,
+        )
+
+
+Group = tuple[State, Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyBook:
+    """
+    The energy of one window; its parts sum to what the counters grew by.
+
+    Args:
+        by_group: By state and cause.
+        unbooked_millijoules: Drawn while neither book says what the GPU did.
+        unplaced_millijoules: Drawn across gaps and restarts of the driver that
+            end in the window. At least: a restart hides what came before it.
+    """
+
+    by_group: Mapping[Group, Energy]
+    unbooked_millijoules: int
+    unplaced_millijoules: int
+
+    @property
+    def total_millijoules(self) -> int:
+        """Return everything that the counters vouch for."""
+        booked = sum(energy.millijoules or 0 for energy in self.by_group.values())
+        return booked + self.unbooked_millijoules + self.unplaced_millijoules
+
+
+def energy_book(
+    readings: Iterable[Reading],
+    held: Iterable[Held],
+    window: Span,
+    *,
+    longest_gap_ns: int = LONGEST_GAP_NS,
+) -> EnergyBook:
+    """
+    Divide the energy of a window over states and causes, by overlap in time.
+
+    Args:
+        readings: Of any GPUs. One before and one after the window are needed
+            for its edges; without them its edges are unknown.
+        held: What each GPU did; a GPU without readings is unknown throughout.
+        window: The half-open span to account for.
+        longest_gap_ns: Over a longer gap nothing is interpolated.
+
+    Returns:
+        A book whose GPU time is that of *held* in the window. Books of windows
+        that tile a longer one sum to its book.
+
+    Raises:
+        AccountingError: One GPU is in two states at one instant.
+        BadInputError: Two readings of one GPU at one instant differ.
+    """
+    of_gpu: defaultdict[str, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        of_gpu[reading.gpu].append(reading)
+    tenures: defaultdict[str, list[Held]] = defaultdict(list)
+    for tenure in held:
+        tenures[tenure.gpu].append(tenure)
+    groups: dict[Group, Energy] = {}
+    unbooked_mj = unplaced_mj = 0
+    for gpu in dict.fromkeys([*of_gpu, *tenures]):
+        energy = drawn(of_gpu.get(gpu, ()), longest_gap_ns=longest_gap_ns)
+        unplaced_mj += sum(_unplaced(energy, window))
+        placed = [one for one in energy if one.placed]
+        for group, part in _divided(placed, _tiled(tenures.get(gpu, ()), window)):
+            if group is None:
+                unbooked_mj += part.millijoules or 0
+            else:
+                groups[group] = groups.get(group, Energy()) + part
+    return EnergyBook(groups, unbooked_mj, unplaced_mj)
+
+
+def _unplaced(energy: Iterable[Drawn], window: Span) -> Iterator[int]:
+    for one in energy:
+        # A reading on the border closes the window before it, so windows add up.
+        if not one.placed and window.start_ns < one.span.end_ns <= window.end_ns:
+            yield one.millijoules
+
+
+def _tiled(held: Iterable[Held], window: Span) -> Iterator[tuple[Group | None, Span]]:
+    end_ns = window.start_ns
+    for tenure in sorted(held, key=lambda one: one.span):
+        inside = tenure.span.clip(window)
+        if inside is None:
+            continue
+        if inside.start_ns < end_ns:
+            msg = (
+                f"GPU {tenure.gpu} is {tenure.state.value} from {inside.start_ns} ns "
+                f"and in another state until {end_ns} ns; each instant is booked once"
+            )
+            raise AccountingError(msg)
+        if end_ns < inside.start_ns:
+            yield None, Span(end_ns, inside.start_ns)
+        yield (tenure.state, tenure.cause), inside
+        end_ns = inside.end_ns
+    if end_ns < window.end_ns:
+        yield None, Span(end_ns, window.end_ns)
+
+
+def _divided(
+    placed: list[Drawn], tiles: Iterable[tuple[Group | None, Span]]
+) -> Iterator[tuple[Group | None, Energy]]:
+    first = 0
+    for group, tile in tiles:
+        while first < len(placed) and placed[first].span.end_ns <= tile.start_ns:
+            first += 1
+        yield group, _measured(placed, first, tile)
+
+
+def _measured(placed: list[Drawn], first: int, inside: Span) -> Energy:
+    millijoules = measured_ns = 0
+    for position in range(first, len(placed)):
+        part = placed[position].span.clip(inside)
+        if part is None:
+            break
+        millijoules += placed[position].within(inside)
+        measured_ns += part.length_ns
+    unknown_ns = inside.length_ns - measured_ns
+    return Energy(millijoules if measured_ns else None, measured_ns, unknown_ns)
+
+
+def energy_by_state(book: EnergyBook) -> dict[State, Energy]:
+    """Add up a book's causes."""
+    states: dict[State, Energy] = {}
+    for (state, _), energy in book.by_group.items():
+        states[state] = states.get(state, Energy()) + energy
+    return states
+
+
+def energy_by_cause(book: EnergyBook) -> dict[Cause, Energy]:
+    """Add up a book's states."""
+    causes: dict[Cause, Energy] = {}
+    for (_, cause), energy in book.by_group.items():
+        causes[cause] = causes.get(cause, Energy()) + energy
+    return causes
+
+
+def kwh(
+    energies: Mapping[Key, Energy], *, decimals: int = 3
+) -> dict[Key, Decimal | None]:
+    """
+    Round a table of energies so that its lines sum to its rounded total.
+
+    Returns:
+        Kilowatt-hours per line; None where nothing was measured.
+    """
+    known = {
+        key: energy.millijoules
+        for key, energy in energies.items()
+        if energy.millijoules is not None
+    }
+    found = rounded(known, per_unit=MILLIJOULES_PER_KWH, decimals=decimals)
+    return {key: found.get(key) for key in energies}
