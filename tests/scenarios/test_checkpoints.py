@@ -243,3 +243,11 @@ def test_how_often_a_rank_speaks_changes_no_checkpoint(every_s: float) -> None:
 
     assert story.live()["checkpointing"] == pytest.approx(7)
     assert books_close(story)
+
+
+def test_a_checkpoint_of_step_zero_is_one() -> None:
+    """Zero is a measurement: only a negative step is a fresh start."""
+    story = tell(Rank().init(5).restore(5, 0).steps(1, 4, each=10).bye(), rules=PINNED)
+
+    assert story.fold.progress.durable == 0
+    assert exposure_s(story) == 40

@@ -288,3 +288,10 @@ def test_finalizing_is_idle() -> None:
 
     assert story.live() == {"initializing": 5, "productive": 50, "idle": 20}
     assert story.fold.book.live.of(RunState.IDLE) == ns(20)
+
+
+def test_an_incident_costs_the_outage_that_no_counter_saw() -> None:
+    """The run was over and came back: the whole time between is its cost."""
+    story = tell(life().cut(4), later(3000).bye(), rules=PINNED)
+
+    assert story.fold.incidents[0].gpu_ns[RunState.DOWN] == ns(3000 - 59)

@@ -357,3 +357,22 @@ def test_segments_name_the_steps_that_they_hold() -> None:
 def numbers(segment: Segment) -> tuple[int | None, int | None]:
     """Return the steps of a segment."""
     return segment.first_step, segment.last_step
+
+
+def test_tokens_count_once_for_steps_that_are_done_twice() -> None:
+    """What a redone step trained on was trained on before."""
+    one = Rank(inc="a" * 16, pid=1, tokens_per_step=100).init(5)
+    two = Rank(inc="b" * 16, pid=2, begins_s=124, tokens_per_step=100).init(5)
+    story = tell(
+        one.steps(0, 9, each=10).cut(4),
+        two.declare(6).steps(7, 11, each=10).bye(),
+        rules=PINNED,
+    )
+
+    assert story.fold.tokens == 1200
+    assert story.fold.tokens_per_step == 100
+
+
+def test_a_run_that_reports_no_tokens_has_none() -> None:
+    """Not measured is absent."""
+    assert tell(warm().bye()).fold.tokens is None
