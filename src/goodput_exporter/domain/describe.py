@@ -176,6 +176,7 @@ def view_of(
         wall_ns=tail.wall_ns,
         outside=tuple(ahead.book.outside),
         outside_ns=ahead.book.outside_ns,
+        moves=tuple(ahead.book.moves),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.bookings import Restatement
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.runs import RunKey
@@ -109,6 +110,7 @@ class RunView:
         wall_ns: The book's wall time up to now, by how many devices it counts.
         outside: The latest spans between an end and a reopening: in no book.
         outside_ns: All of them together.
+        moves: The latest restatements of time, for who reads the ledger's segments.
     """
 
     key: RunKey
@@ -152,6 +154,7 @@ class RunView:
     wall_ns: Mapping[int, int] = field(default_factory=dict)
     outside: tuple[Span, ...] = ()
     outside_ns: int = 0
+    moves: tuple[Restatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

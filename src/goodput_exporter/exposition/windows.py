@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.corrected import correct
 from goodput_exporter.domain.ratios import LayerRatios, ratios
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import RunView
@@ -162,10 +163,13 @@ def _segments(
     recent = list(_clipped(view.timeline, span))
     if history is None or _reaches(recent, span):
         return tuple(recent)
-    stored = list(_clipped(history(view.key, span), span))
-    through_ns = max((s.span.end_ns for s in stored), default=span.start_ns)
-    later = _clipped(recent, Span(through_ns, max(through_ns, span.end_ns)))
-    return tuple(sorted([*stored, *later], key=lambda s: s.span))
+    # The timeline has everything since it begins: also steps without a name yet,
+    # which the ledger has not. What the ledger booked before is corrected here.
+    begins_ns = min((s.span.start_ns for s in recent), default=span.end_ns)
+    before = Span(span.start_ns, max(begins_ns, span.start_ns))
+    known = correct(history(view.key, before), view.moves)
+    stored = _clipped(known, before)
+    return tuple(sorted([*stored, *recent], key=lambda s: s.span))
 
 
 def _clipped(segments: Iterable[Segment], span: Span) -> Iterable[Segment]:

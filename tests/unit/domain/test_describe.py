@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.observations import (
     ModelFacts,
     RankReport,
     RunObservation,
 )
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, RunState
 from goodput_exporter.exposition.windows import book, read_span, read_window
 from tests.fakes.crews import crew, death, in_step, init_until, told
@@ -130,6 +133,24 @@ def test_between_failure_and_return_the_run_was_down() -> None:
     assert lifetime(view).adds_up
     assert view.settled.of(RunState.LOST) == ns(30)
     assert read_window(view, "1h").adds_up
+
+
+def test_what_the_page_no_longer_has_is_read_from_the_ledger_and_corrected() -> None:
+    """A long run's early hours left the snapshot: down was booked, then taken out."""
+    again = replace(returned(), begins_s=4000.0)
+    office = Office().live(saved_then_killed(), until_s=100)
+    office.watch([], 3990, tick_s=30.0)
+    whole = office.live(again, until_s=4060).view()
+    short = replace(whole, timeline=whole.timeline[-2:])
+
+    def history(key: RunKey, span: Span) -> list[Segment]:
+        return list(office.ledger.segments(key, span))
+
+    read = read_window(short, "24h", history)
+
+    assert read.adds_up
+    assert read.complete
+    assert read.account == read_window(whole, "24h").account
 
 
 def test_between_success_and_return_there_was_no_run() -> None:
