@@ -1,0 +1,1 @@
+"""What a person takes away: the books of a window as Markdown and CSV."""

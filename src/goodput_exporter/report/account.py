@@ -1,0 +1,179 @@
+"""One run's account of one window, as lines that add up in time, share and money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from goodput_exporter.analysis.money import (
+    CENTS,
+    NS_PER_HOUR,
+    Charge,
+    Cost,
+    amounts,
+    cost_by,
+)
+from goodput_exporter.analysis.rounding import nearest, rounded
+from goodput_exporter.domain.accounting import Account, is_bad
+from goodput_exporter.domain.ratios import LayerRatios, ratios
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import LAYER_OF, ORDER_OF, Cause, RunState
+from goodput_exporter.errors import AccountingError
+
+HOURS_DECIMALS: Final = 3
+PERCENT_DECIMALS: Final = 2
+ORDER_OF_CAUSE: Final = {cause: place for place, cause in enumerate(Cause)}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    One line of a table; the lines of a table sum to its total, column by column.
+
+    Args:
+        name: A state, a cause, or ``"total"``.
+        layer: The state's layer; None for causes and totals.
+        gpu_ns: Its GPU time, exactly. *gpu_hours*: the same, rounded.
+        percent: Its share of the table's GPU time; None of an empty table.
+        cost: Of the time that has a price; None if none has.
+        unpriced_gpu_ns: The time that has none.
+    """
+
+    name: str
+    layer: str | None
+    gpu_ns: int
+    gpu_hours: Decimal
+    percent: Decimal | None
+    cost: Decimal | None
+    unpriced_gpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """
+    One run in one window.
+
+    Args:
+        run: Which run.
+        view: ``"live"`` or ``"settled"``; the two answer different questions.
+        window: What it is about.
+        states, causes: In the books' order. Causes hold bad states only.
+        total: Of the states. *lost*: of the causes.
+        ratios: Of the same account.
+        currency: None where nothing has a price.
+    """
+
+    run: RunKey
+    view: str
+    window: Span
+    states: tuple[Line, ...]
+    causes: tuple[Line, ...]
+    total: Line
+    lost: Line
+    ratios: LayerRatios
+    currency: str | None
+
+
+def account_report(
+    charges: Iterable[Charge],
+    *,
+    run: RunKey,
+    view: str,
+    window: Span,
+    decimals: int = CENTS,
+) -> AccountReport:
+    """
+    Put one run's charges into tables.
+
+    Args:
+        charges: Of the run's book in *window*; an empty price book gives tables
+            without costs.
+        run: Which run.
+        view: Which view they are of.
+        window: What they were cut to.
+        decimals: Of the costs.
+
+    Raises:
+        AccountingError: A charge is of the cluster book.
+        ConfigError: They are in two currencies.
+    """
+    by_both = cost_by(charges, lambda one: (one.usage.state, one.usage.cause))
+    account = Account()
+    states: dict[RunState, Cost] = {}
+    causes: dict[Cause, Cost] = {}
+    for (state, cause), cost in by_both.items():
+        if not isinstance(state, RunState):
+            msg = (
+                f"{run}: {state.value} is no state of a run; "
+                "report the run's own book, not the cluster's"
+            )
+            raise AccountingError(msg)
+        account.add(state, cost.gpu_ns, cause)
+        states[state] = states.get(state, Cost()) + cost
+        if is_bad(state):
+            causes[cause] = causes.get(cause, Cost()) + cost
+    whole = sum(states.values(), Cost())
+    layers = {state.value: LAYER_OF[state].value for state in states}
+    in_order = {state.value: states[state] for state in sorted(states, key=_place)}
+    of_causes = {
+        cause.value: causes[cause]
+        for cause in sorted(causes, key=ORDER_OF_CAUSE.__getitem__)
+    }
+    return AccountReport(
+        run,
+        view,
+        window,
+        _lines(in_order, layers, decimals),
+        _lines(of_causes, {}, decimals),
+        _total(in_order, decimals),
+        _total(of_causes, decimals),
+        ratios(account),
+        whole.currency,
+    )
+
+
+def _place(state: RunState) -> int:
+    return ORDER_OF[state]
+
+
+def _lines(
+    costs: Mapping[str, Cost], layers: Mapping[str, str], decimals: int
+) -> tuple[Line, ...]:
+    gpu_ns = {name: cost.gpu_ns for name, cost in costs.items()}
+    whole = sum(gpu_ns.values())
+    hours = rounded(gpu_ns, per_unit=NS_PER_HOUR, decimals=HOURS_DECIMALS)
+    percents: Mapping[str, Decimal] = {}
+    if whole:
+        scaled = {name: 100 * ns for name, ns in gpu_ns.items()}
+        percents = rounded(scaled, per_unit=whole, decimals=PERCENT_DECIMALS)
+    money = amounts(costs, decimals=decimals)
+    return tuple(
+        Line(
+            name,
+            layers.get(name),
+            cost.gpu_ns,
+            hours[name],
+            percents.get(name),
+            money[name],
+            cost.unpriced_gpu_ns,
+        )
+        for name, cost in costs.items()
+    )
+
+
+def _total(costs: Mapping[str, Cost], decimals: int) -> Line:
+    whole = sum(costs.values(), Cost())
+    hours = nearest(whole.gpu_ns, per_unit=NS_PER_HOUR, decimals=HOURS_DECIMALS)
+    hundred = nearest(100, per_unit=1, decimals=PERCENT_DECIMALS)
+    return Line(
+        "total",
+        None,
+        whole.gpu_ns,
+        hours,
+        hundred if whole.gpu_ns else None,
+        whole.amount(decimals),
+        whole.unpriced_gpu_ns,
+    )
