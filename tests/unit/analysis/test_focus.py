@@ -179,6 +179,21 @@ def test_a_charge_outside_the_billing_period_is_refused() -> None:
         rows(usage(hours(23, 25)))
 
 
+def test_a_charge_period_ends_with_the_billing_period() -> None:
+    """A bill that begins at half past has a first charge period of half an hour."""
+    half_past = Billing("1", "all", "east", "us", "us", hours(0.5, 1.5))
+    charged = charges([usage(hours(0.5, 1.5))], book(price("2")))
+
+    found = focus_rows(charged, half_past)
+
+    assert column(found, "ChargePeriodStart") == [
+        "1970-01-01T00:30:00Z",
+        "1970-01-01T01:00:00Z",
+    ]
+    assert column(found, "ChargePeriodEnd")[-1] == "1970-01-01T01:30:00Z"
+    assert column(found, "BilledCost") == ["1.000000", "1.000000"]
+
+
 def test_periods_are_whole_seconds() -> None:
     """FOCUS writes instants to the second; a finer period would not be told apart."""
     charged = charges([usage(hours(0, 1))], book(price("2")))
