@@ -23,7 +23,7 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.tail import tail_of
-from goodput_exporter.errors import LedgerCorruptError, LedgerError
+from goodput_exporter.errors import AccountingError, LedgerCorruptError, LedgerError
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
 
@@ -72,6 +72,16 @@ def _basis(
     """Return what a view rests on; for a run that is over, time does not count."""
     at_ns = around.now_ns if view.ended_ns is None else view.ended_ns
     return tended.state, around.gpu_names, at_ns
+
+
+def _only(batch: Batch, keys: set[RunKey]) -> Batch:
+    """Return what a batch holds of some runs."""
+    return replace(
+        batch,
+        bookings=[(key, booking) for key, booking in batch.bookings if key in keys],
+        states={key: state for key, state in batch.states.items() if key in keys},
+        closed=batch.closed & keys,
+    )
 
 
 class Bookkeeper:
@@ -210,13 +220,14 @@ class Bookkeeper:
     def _route_all(self, now_ns: int) -> bool:
         """Give every observation to its run; what the ledger cannot tell now waits."""
         while self._backlog:
+            seen = self._backlog.popleft()
             try:
-                self._route(self._backlog[0], now_ns)
+                self._route(seen, now_ns)
             except LedgerError as exc:
+                self._backlog.appendleft(seen)
                 self.failures += 1
                 _log.warning("the ledger cannot be read, the tick waits: %s", exc)
                 return False
-            self._backlog.popleft()
         return True
 
     def _route(self, seen: RunObservation, now_ns: int) -> None:
@@ -327,17 +338,26 @@ class Bookkeeper:
                 return None
             state = encode_state(fold)
         except Exception:  # noqa: BLE001 - one run's fault must not stop the others
-            _log.exception("run %s cannot go on; back to its last commit", key)
-            self.setbacks += 1
-            tended.fold = decode_state(tended.state)
-            tended.fold.inbox, tended.fold.exits = [], []
+            self._set_back(key, tended)
             return None
         tended.changed = bool(fold.inbox or fold.exits or fold.turns)
         return pending, state
 
+    def _set_back(self, key: RunKey, tended: Tended) -> None:
+        _log.exception("run %s cannot go on; back to its last commit", key)
+        self.setbacks += 1
+        tended.fold = decode_state(tended.state)
+        tended.fold.inbox, tended.fold.exits = [], []
+
     def _commit(self, batch: Batch) -> bool:
         try:
             self._ledger.append(batch)
+        except AccountingError:
+            if len(batch.states) > 1:
+                return self._commit_apart(batch)
+            for key in batch.states:
+                self._set_back(key, self._runs[key])
+            return True
         except LedgerError as exc:
             self.failures += 1
             if self._unsent is None:
@@ -354,6 +374,15 @@ class Bookkeeper:
         self.commits += 1
         self.entries += len(batch.bookings)
         self._publish(batch)
+        return True
+
+    def _commit_apart(self, batch: Batch) -> bool:
+        """Commit run by run: what can never be stored costs its own run only."""
+        keys = list(batch.states)
+        for number, key in enumerate(keys):
+            if not self._commit(_only(batch, {key})):
+                self._unsent = _only(batch, set(keys[number:]))
+                return False
         return True
 
     def _publish(self, batch: Batch) -> None:

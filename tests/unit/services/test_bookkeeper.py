@@ -9,7 +9,10 @@ import pytest
 
 from goodput_exporter.domain.observations import RankReport
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.errors import LedgerCorruptError, LedgerError
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.errors import AccountingError, LedgerCorruptError, LedgerError
+from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.services import bookkeeper
 from goodput_exporter.services.bookkeeper import NOT_WRITTEN
 from tests.fakes.ledger import MemoryLedger
@@ -18,6 +21,7 @@ from tests.fakes.ranks import Rank
 from tests.fakes.stories import KEY, observations
 
 DAMAGED = b"fold/1 {"
+PINNED = Rules(reference_step_ns=5 * NS_PER_SECOND)
 
 
 def crash_and_return() -> tuple[Rank, Rank]:
@@ -68,6 +72,17 @@ class Torn(MemoryLedger):
             msg = f"run {key}: its state does not match its checksum"
             raise LedgerCorruptError(msg)
         return super().state_of(key)
+
+
+class Picky(MemoryLedger):
+    """A ledger that can never store one run's entries, as a bug of ours might."""
+
+    def append(self, batch: Batch) -> int:
+        """Take a batch, unless the sick run has an entry in it."""
+        if any(key.run == "sick" for key, _ in batch.bookings):
+            msg = "run local/default/sick: a booking cannot be stored"
+            raise AccountingError(msg)
+        return super().append(batch)
 
 
 def test_counters_are_what_the_ledger_holds_at_every_tick() -> None:
@@ -252,6 +267,24 @@ def test_a_run_that_cannot_go_on_does_not_stop_the_others(
     assert {view.key.run for view in office.views()} == {"sick", "well"}
     assert all(view.steps_first_time >= 12 for view in office.views())
     assert all(lifetime(view).adds_up for view in office.views())
+
+
+def test_what_can_never_be_stored_costs_its_own_run_only() -> None:
+    """The other run's books stay complete, and what is shown is what is written."""
+    seen = observations(
+        [
+            Rank(inc="a" * 16, pid=1, run="sick").init(5).steps(0, 9, each=5),
+            Rank(inc="b" * 16, pid=2, run="well").init(5).steps(0, 9, each=5),
+        ]
+    )
+    office = Office(PINNED, ledger=Picky()).watch(seen, 50)
+
+    views = {view.key.run: view for view in office.views()}
+    assert office.books.setbacks > 0
+    assert views["sick"].sealed.total_gpu_ns == 0
+    assert views["well"].steps_first_time >= 6
+    assert views["well"].sealed == office.ledger.account(views["well"].key)
+    assert office.ledger.verify() == []
 
 
 def test_a_launcher_alone_is_no_run() -> None:
