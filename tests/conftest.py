@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.postgresql import Cluster, cluster
 from tests.parts import IN_CI
 
 HERE = Path(__file__).parent
@@ -27,6 +29,13 @@ settings.register_profile(
 settings.load_profile("ci" if IN_CI else "laptop")
 
 _seconds: defaultdict[str, float] = defaultdict(float)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """Give a PostgreSQL server that every test shares, each in a book of its own."""
+    with cluster() as started:
+        yield started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,6 +36,19 @@ def require_file(path: Path, *, reason: str) -> Path:
     return path
 
 
+def require_postgresql() -> Path:
+    """Return the folder of PostgreSQL's server programs, the newest there is."""
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        return Path(on_path).resolve().parent
+    # Debian keeps them off the PATH, a folder per major version.
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(found, key=lambda path: int(path.parts[-3]), default=None)
+    if newest is None:
+        miss("initdb is not here; install postgresql")
+    return newest.parent
+
+
 def miss(reason: str, *, in_ci: bool = IN_CI) -> NoReturn:
     """Skip the test for *reason*, or fail it in CI."""
     if in_ci:

@@ -27,8 +27,9 @@ from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Ledger
-from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.ledger.opening import open_ledger
 from tests.fakes.ledger import LLAMA, MemoryLedger, booked, segment
+from tests.fakes.postgresql import Cluster
 
 OTHER = RunKey("local", "default", "mistral")
 DAY_NS = 86_400 * NS_PER_SECOND
@@ -37,24 +38,25 @@ NOW_NS = 1_760_000_000 * NS_PER_SECOND
 OpenLedger = Callable[[Path], Ledger]
 
 
-def in_memory(_directory: Path) -> Ledger:
-    """Open the fake that services are tested with."""
-    return MemoryLedger()
+@pytest.fixture(
+    scope="module",
+    params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.real)],
+)
+def opened(request: pytest.FixtureRequest) -> OpenLedger:
+    """Return how to open an empty ledger of each kind, given an empty folder."""
+    if request.param == "memory":  # the fake that services are tested with
+        return lambda _: MemoryLedger()
+    if request.param == "sqlite":  # the default
+        return lambda folder: open_ledger(folder / "ledger.db")
+    shared: Cluster = request.getfixturevalue("postgresql")
+    return lambda _: shared.book()  # beside the books of all other tests
 
 
-def in_sqlite(directory: Path) -> Ledger:
-    """Open the ledger that is the default."""
-    return open_ledger(directory / "ledger.db")
-
-
-IMPLEMENTATIONS = pytest.mark.parametrize("opened", [in_memory, in_sqlite])
-
-
-@pytest.fixture(params=[in_memory, in_sqlite])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+@pytest.fixture
+def ledger(opened: OpenLedger, tmp_path: Path) -> Iterator[Ledger]:
     """Open an empty ledger of each kind."""
-    with closing(request.param(tmp_path)) as opened:
-        yield opened
+    with closing(opened(tmp_path)) as one:
+        yield one
 
 
 ONE_OF_EACH: list[Booking] = [
@@ -413,7 +415,6 @@ def tiled(draw: st.DrawFn) -> list[Segment]:
     return draw(st.permutations(tiles))
 
 
-@IMPLEMENTATIONS
 @settings(max_examples=25)
 @given(
     tiles=tiled(),

@@ -1,0 +1,84 @@
+-- runs-from: 1
+-- The books of record of many clusters, and beside them what a restart needs.
+-- Text columns hold no NUL in PostgreSQL: names write it as \0, and a backslash as \\.
+
+CREATE TABLE schema_versions (
+    version    INTEGER     PRIMARY KEY,
+    runs_from  INTEGER     NOT NULL,         -- the oldest program that still works on it
+    applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+CREATE TABLE books (
+    id         INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cluster    TEXT    NOT NULL,
+    shard      INTEGER NOT NULL,
+    last_seq   BIGINT  NOT NULL DEFAULT 0,   -- a missing number up to it is a lost entry
+    last_batch UUID,                         -- tells a batch whose answer was lost from a new one
+    writer     TEXT,                         -- who took the lock last, for people
+    UNIQUE (cluster, shard)
+);
+
+CREATE TABLE runs (
+    id         BIGINT  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    book_id    INTEGER NOT NULL REFERENCES books (id),
+    cluster    TEXT    NOT NULL,
+    namespace  TEXT    NOT NULL,
+    run        TEXT    NOT NULL,
+    first_ns   BIGINT,                       -- NULL until something is booked
+    last_ns    BIGINT,
+    longest_ns BIGINT  NOT NULL DEFAULT 0,   -- longest segment: bounds every window's scan
+    UNIQUE (book_id, cluster, namespace, run),
+    UNIQUE (book_id, id)                     -- so that an entry is of its run's book
+);
+
+CREATE TABLE entries (
+    book_id     INTEGER NOT NULL,
+    seq         BIGINT  NOT NULL,            -- from 1 in each book, without gaps
+    booked_ns   BIGINT  NOT NULL,
+    run_id      BIGINT  NOT NULL,
+    kind        TEXT    NOT NULL CHECK (kind IN ('segment', 'restatement', 'event')),
+    start_ns    BIGINT  NOT NULL,
+    end_ns      BIGINT  NOT NULL CHECK (end_ns >= start_ns),
+    state       TEXT,
+    devices     BIGINT,
+    cause       TEXT,
+    incident    BIGINT,
+    first_step  BIGINT,
+    last_step   BIGINT,
+    kept_as     TEXT,
+    bridged     BOOLEAN,
+    model_flops DOUBLE PRECISION,            -- NULL: not known; 0.0: none done
+    detail      JSON,                        -- not JSONB, which refuses \u0000
+    PRIMARY KEY (book_id, seq),
+    FOREIGN KEY (book_id, run_id) REFERENCES runs (book_id, id),
+    CHECK (kind <> 'segment' OR (state IS NOT NULL AND devices >= 0 AND cause IS NOT NULL))
+);
+
+CREATE INDEX entries_by_time ON entries (run_id, start_ns);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'entries are append-only: book a restatement instead';
+END
+$$;
+
+CREATE TRIGGER entries_are_never_changed BEFORE UPDATE OR DELETE ON entries
+FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER entries_are_never_emptied BEFORE TRUNCATE ON entries
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE states (
+    run_id    BIGINT  PRIMARY KEY REFERENCES runs (id),
+    booked_ns BIGINT  NOT NULL,
+    closed    BOOLEAN NOT NULL,
+    crc32     BIGINT  NOT NULL,              -- of state: one damaged run must not stop the others
+    state     BYTEA   NOT NULL
+);
+
+CREATE TABLE meta (
+    book_id INTEGER NOT NULL REFERENCES books (id),
+    name    TEXT    NOT NULL,
+    value   TEXT    NOT NULL,
+    PRIMARY KEY (book_id, name)
+);

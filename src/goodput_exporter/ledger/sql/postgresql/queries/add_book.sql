@@ -1,0 +1,2 @@
+INSERT INTO books (cluster, shard) VALUES (%(cluster)s, %(shard)s)
+ON CONFLICT (cluster, shard) DO NOTHING

@@ -1,0 +1,5 @@
+SELECT seq, booked_ns, kind, start_ns, end_ns, state, devices, cause, incident,
+       first_step, last_step, kept_as, bridged, model_flops, detail::text
+FROM entries
+WHERE run_id = %(run_id)s
+ORDER BY start_ns, seq

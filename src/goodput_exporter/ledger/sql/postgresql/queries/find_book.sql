@@ -1,0 +1,1 @@
+SELECT id FROM books WHERE cluster = %(cluster)s AND shard = %(shard)s

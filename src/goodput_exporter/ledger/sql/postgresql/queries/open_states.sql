@@ -1,0 +1,4 @@
+SELECT r.cluster, r.namespace, r.run, s.crc32, s.state
+FROM states AS s JOIN runs AS r ON r.id = s.run_id
+WHERE r.book_id = %(book)s AND NOT s.closed
+ORDER BY r.id

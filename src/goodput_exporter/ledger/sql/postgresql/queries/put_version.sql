@@ -1,0 +1,1 @@
+INSERT INTO schema_versions (version, runs_from) VALUES (%s, %s)

@@ -1,0 +1,10 @@
+-- What every connection needs. Durability is raised if the server's default is off,
+-- never lowered; a host that vanished lets go of its book within a minute.
+SELECT set_config('search_path', 'goodput', false),
+       set_config('lock_timeout', '5s', false),
+       set_config('tcp_keepalives_idle', '30', false),
+       set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '3', false),
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+       current_setting('server_encoding')

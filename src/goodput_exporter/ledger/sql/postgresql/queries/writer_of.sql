@@ -1,0 +1,1 @@
+SELECT writer FROM books WHERE id = %(id)s
