@@ -182,8 +182,9 @@ def test_no_energy_is_lost_or_invented(
 def test_the_energy_of_windows_sums_to_the_energy_of_all(
     story: tuple[list[Reading], list[Held]], cuts: list[int]
 ) -> None:
-    """Wherever time is cut, no millijoule is rounded off."""
-    edges = sorted({0, *cuts, DAY_NS})
+    """Wherever time is cut, also at a reading, no millijoule is rounded off."""
+    at_readings = {reading.at_ns for reading in story[0]}
+    edges = sorted({0, *cuts, *at_readings, DAY_NS})
     windows = [Span(*edge) for edge in pairwise(edges)]
 
     whole = energy_book(*story, DAY)

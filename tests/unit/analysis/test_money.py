@@ -111,7 +111,10 @@ def test_nothing_used_costs_nothing_that_could_be_named() -> None:
 
 def test_a_price_of_zero_is_a_cost_of_zero() -> None:
     """Free by decision is a figure: zero."""
-    assert cost_of(charges([usage(hours(0, 1))], book(price("0")))).amount() == 0
+    costs = cost_by(charges([usage(hours(0, 1))], book(price("0"))), state_of)
+
+    assert amounts(costs) == {"productive": 0}
+    assert costs["productive"].amount() == 0
 
 
 def test_two_currencies_are_never_one_sum() -> None:
