@@ -97,6 +97,15 @@ class LedgerFile:
             "else under `~/.local/state`",
         ),
     ]
+    url: Annotated[
+        str | None,
+        Setting(
+            "A ledger elsewhere, instead of `ledger.path`: "
+            "`postgresql://USER@HOST:PORT/DATABASE`, where each `identity.cluster` has "
+            "a book of its own, or `sqlite://PATH`. A password goes into `PGPASSWORD` "
+            "or the file that `PGPASSFILE` names."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.auth import AuditRecord
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
-from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.sources.heartbeats import HeartbeatSource
@@ -42,8 +42,7 @@ CLOCK, WATCHED = "clock", "watched"
 
 def main(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; return the process's exit status."""
-    make_folder(settings.ledger.path)
-    ledger = open_ledger(settings.ledger.path)
+    ledger = ledger_of(settings)
     try:
         station = Station(settings, ledger)
         try:
@@ -123,7 +122,7 @@ class Station:
             extra={
                 "unix": str(self._settings.heartbeats.unix_path),
                 "udp": str(self._heartbeats.udp_address),
-                "ledger": str(self._settings.ledger.path),
+                "ledger": self._settings.ledger.url or str(self._settings.ledger.path),
             },
         )
 
@@ -205,6 +204,14 @@ class Station:
         changed = {k: v for k, v in wanted.items() if self._meta.get(k) != v}
         self._meta.update(changed)
         return changed
+
+
+def ledger_of(settings: Settings) -> Ledger:
+    """Open the ledger that the settings name; a file's folder is made."""
+    if settings.ledger.url is not None:
+        return open_ledger(settings.ledger.url, cluster=settings.identity.cluster)
+    make_folder(settings.ledger.path)
+    return open_ledger(settings.ledger.path)
 
 
 def make_folder(ledger: Path) -> None:
