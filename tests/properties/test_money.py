@@ -33,6 +33,8 @@ from goodput_exporter.domain.states import Cause, RunState
 from tests.fakes.bills import DAY_NS, TEAMS, books, gpu_ns_of, usages
 
 DAY = Span(0, DAY_NS)
+FEWER = settings(max_examples=40)
+"""A day of many usages and prices takes a while to draw."""
 INSTANTS = st.integers(0, DAY_NS)
 GROUPINGS: tuple[Callable[[Charge], object], ...] = (
     lambda one: one.usage.state,
@@ -42,6 +44,7 @@ GROUPINGS: tuple[Callable[[Charge], object], ...] = (
 )
 
 
+@FEWER
 @given(usages(), books())
 def test_costs_are_about_all_gpu_time(used: list[Usage], prices: PriceBook) -> None:
     """However prices change and miss, each GPU-nanosecond is charged exactly once."""
@@ -53,6 +56,7 @@ def test_costs_are_about_all_gpu_time(used: list[Usage], prices: PriceBook) -> N
         assert valid is None or charge.usage.span.clip(valid) == charge.usage.span
 
 
+@FEWER
 @given(usages(), books(), st.sampled_from(GROUPINGS), st.integers(0, 6))
 def test_a_tables_lines_sum_to_the_total(
     used: list[Usage],
@@ -69,6 +73,7 @@ def test_a_tables_lines_sum_to_the_total(
     assert sum(shown, Decimal(0)) == (whole.amount(decimals) or 0)
 
 
+@FEWER
 @given(usages(), books(), st.integers(0, 6))
 def test_no_line_is_a_whole_unit_off(
     used: list[Usage], prices: PriceBook, decimals: int
@@ -85,6 +90,7 @@ def test_no_line_is_a_whole_unit_off(
         assert amount is None or abs(Fraction(amount) - exact) < unit * Fraction(3, 2)
 
 
+@FEWER
 @given(usages(), books(), st.lists(INSTANTS, max_size=4))
 def test_the_costs_of_windows_sum_to_the_cost_of_all(
     used: list[Usage], prices: PriceBook, cuts: list[int]
@@ -98,6 +104,7 @@ def test_the_costs_of_windows_sum_to_the_cost_of_all(
     assert sum(parts, Cost()) == cost_of(charges(used, prices))
 
 
+@FEWER
 @given(
     usages(),
     books(),
@@ -118,7 +125,7 @@ def test_allocation_bills_everything_once(
     assert allocation.total == cost_of(found)
 
 
-@settings(max_examples=40)
+@FEWER
 @given(usages(), books(), st.sampled_from((1_800, 3_600, 86_400)))
 def test_a_focus_file_parses_back_and_sums(
     used: list[Usage], prices: PriceBook, period_s: int
