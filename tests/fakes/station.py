@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.02
+LINES: Final = 30
 QUICK: Final = {
     "HTTP_PORT": "0",
     "HEARTBEATS_UDP_PORT": "0",
@@ -277,3 +278,5 @@ def station(folder: Path, **settings: str) -> Iterator[Station]:
             yield one
         finally:
             one.close()
+            # pytest shows it where the test failed, and only there.
+            sys.stdout.write("\n".join(["the exporter said:", *one.lines()[-LINES:]]))
