@@ -1,15 +1,17 @@
-"""How fast the ledger books, adds up and stores folds, beside a bare log."""
+"""How fast the ledgers book, add up and store folds, beside bare logs and tables."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+
+import pytest
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.fold import Fold
@@ -17,9 +19,10 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.entries import encode
-from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.ledger import Batch, Ledger
+from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.ledger.state import clone, decode_state, encode_state
-from goodput_exporter.ledger.store import open_ledger
+from tests.fakes.postgresql import Cluster, cluster
 from tests.fakes.ranks import Rank
 from tests.fakes.stories import Observer, observations
 
@@ -36,36 +39,98 @@ NOW_NS = 1_760_000_000 * NS_PER_SECOND
 
 def main() -> None:
     """Measure in interleaved rounds; print medians, ranges and ratios."""
-    rates: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        for name, measure in RATES.items():
-            with TemporaryDirectory() as directory:
-                rates.setdefault(name, []).append(measure(Path(directory)))
-    for name, values in rates.items():
-        show(name, values, "rows/s")
-    batched = median(rates["ledger, batches of 1,000"])
-    for name in ("ledger, a commit per row", "log file, fdatasync per 1,000"):
-        show("ratio to " + name, [batched / each for each in rates[name]], "x")
+    with shared_database() as rates_of_postgresql:
+        compare(RATES | rates_of_postgresql)
     for rows in (1_000, 10_000, 100_000):
         time_accounts(rows)
     for durable in (True, False):
         time_state(durable=durable)
 
 
+def compare(measures: dict[str, Callable[[Path], float]]) -> None:
+    """Print rates of the same rows, and what the ledger's is a multiple of."""
+    rates: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for name, measure in measures.items():
+            with TemporaryDirectory() as directory:
+                rates.setdefault(name, []).append(measure(Path(directory)))
+    for name, values in rates.items():
+        show(name, values, "rows/s")
+    ours, *peers = rates
+    for name in peers:
+        pairs = zip(rates[ours], rates[name], strict=True)
+        show("ratio to " + name, [one / other for one, other in pairs], "x")
+
+
+@contextmanager
+def shared_database() -> Iterator[dict[str, Callable[[Path], float]]]:
+    """Start a PostgreSQL server that waits for the disk; give what it is asked."""
+    with ExitStack() as started:
+        try:
+            server = started.enter_context(cluster(is_durable=True))
+        except pytest.skip.Exception as exc:
+            print(f"PostgreSQL is left out: {exc}")  # noqa: T201 - a benchmark prints
+            yield {}
+            return
+        yield {
+            "PostgreSQL ledger, batches of 1,000": lambda _: batched(server.book()),
+            "PostgreSQL ledger, a commit per row": lambda _: alone(server.book()),
+            "PostgreSQL, bare COPY of 1,000": lambda _: copied(server),
+        }
+
+
 def append_batched(directory: Path) -> float:
     """Return durable rows per second in batches of 1,000."""
+    return batched(open_ledger(directory / "ledger.db"))
+
+
+def append_alone(directory: Path) -> float:
+    """Return durable rows per second when every row waits for the disk alone."""
+    return alone(open_ledger(directory / "ledger.db"))
+
+
+def batched(opened: Ledger) -> float:
+    """Append in batches of 1,000, and close the ledger."""
     batches = [tick(first, BATCH_ROWS) for first in range(BATCHES)]
-    with closing(open_ledger(directory / "ledger.db")) as ledger:
+    with closing(opened) as ledger:
         return (
             BATCHES * BATCH_ROWS / seconds(lambda: [ledger.append(b) for b in batches])
         )
 
 
-def append_alone(directory: Path) -> float:
-    """Return durable rows per second when every row waits for the disk alone."""
+def alone(opened: Ledger) -> float:
+    """Append row by row, and close the ledger."""
     batches = [tick(first, 1) for first in range(ALONE_ROWS)]
-    with closing(open_ledger(directory / "ledger.db")) as ledger:
+    with closing(opened) as ledger:
         return ALONE_ROWS / seconds(lambda: [ledger.append(batch) for batch in batches])
+
+
+def copied(server: Cluster) -> float:
+    """Copy the same rows, made before, into a table without an index or a rule."""
+    batches = [
+        [encode(key, booking) for key, booking in tick(first, BATCH_ROWS).bookings]
+        for first in range(BATCHES)
+    ]
+    with closing(server.session()) as db:
+        db.execute("DROP TABLE IF EXISTS bare")
+        db.execute(BARE)
+
+        def write() -> None:
+            for rows in batches:
+                with db.cursor() as cursor, cursor.copy("COPY bare FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+
+        return BATCHES * BATCH_ROWS / seconds(write)
+
+
+BARE = """
+CREATE TABLE bare (
+    kind TEXT, start_ns BIGINT, end_ns BIGINT, state TEXT, devices BIGINT, cause TEXT,
+    incident BIGINT, first_step BIGINT, last_step BIGINT, kept_as TEXT,
+    bridged BOOLEAN, model_flops DOUBLE PRECISION, detail JSON
+)
+"""
 
 
 def append_log(directory: Path) -> float:
@@ -86,8 +151,8 @@ def append_log(directory: Path) -> float:
 
 
 RATES: dict[str, Callable[[Path], float]] = {
-    "ledger, batches of 1,000": append_batched,
-    "ledger, a commit per row": append_alone,
+    "SQLite ledger, batches of 1,000": append_batched,
+    "SQLite ledger, a commit per row": append_alone,
     "log file, fdatasync per 1,000": append_log,
 }
 

@@ -74,8 +74,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Make and start a server; stop it and remove it in the end."""
+def cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
+    """
+    Make and start a server; stop it and remove it in the end.
+
+    Args:
+        is_durable: It waits for the disk, as one in service does. Without that
+            a power cut would cost data, which no test can tell.
+    """
     programs = require_postgresql()
     # Not pytest's folder: a socket's path is short, and the server's user goes there.
     folder = Path(mkdtemp(prefix="goodput-pg-"))
@@ -85,7 +91,8 @@ def cluster() -> Iterator[Cluster]:
             shutil.chown(folder, owner.pw_uid, owner.pw_gid)
         data, log = folder / "data", folder / "log"
         _run(owner, programs / "initdb", f"--pgdata={data}", *INITDB)
-        options = f"{SERVER} -c unix_socket_directories={folder}"
+        fsync = "on" if is_durable else "off"
+        options = f"{SERVER} -c fsync={fsync} -c unix_socket_directories={folder}"
         control = (programs / "pg_ctl", f"--pgdata={data}", "--wait", TIMEOUT)
         _run(owner, *control, f"--log={log}", f"--options={options}", "start")
         try:
@@ -103,8 +110,7 @@ INITDB: Final = (
     "--locale=C",
     "--no-sync",
 )
-SERVER: Final = "-c listen_addresses='' -c fsync=off -c max_connections=60"
-"""Without fsync a power cut would cost data; a killed process costs none."""
+SERVER: Final = "-c listen_addresses='' -c max_connections=60"
 TIMEOUT: Final = f"--timeout={PATIENCE_S}"
 
 

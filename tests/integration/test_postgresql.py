@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,9 +26,10 @@ from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.ledger.postgresql.connections import Address, connect
 from goodput_exporter.ledger.postgresql.migrations import migrate
 from goodput_exporter.ledger.queries import migrations
+from tests.fakes.heartbeats import heartbeat
 from tests.fakes.ledger import LLAMA, booked, segment
 from tests.fakes.postgresql import Cluster, Wire
-from tests.fakes.station import until
+from tests.fakes.station import Station, station, until
 
 pytestmark = pytest.mark.real
 
@@ -41,6 +43,7 @@ from itertools import count
 
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger
+from tests.fakes.heartbeats import heartbeat
 from tests.fakes.ledger import LLAMA, segment
 
 ledger = open_ledger(sys.argv[1], cluster=sys.argv[2])
@@ -450,6 +453,39 @@ def test_a_closed_ledger_says_so(postgresql: Cluster) -> None:
         ledger.runs()
     with pytest.raises(LedgerError, match="the ledger is closed"):
         ledger.append(booked(segment(0, 1)))
+
+
+# The exporter.
+
+
+def test_an_exporter_keeps_its_book_in_the_database(
+    postgresql: Cluster, name: str, tmp_path: Path
+) -> None:
+    """Through a restart of the server and of itself, a run's book goes on."""
+    database = postgresql.database()
+    settings = {"LEDGER_URL": postgresql.url(database), "IDENTITY_CLUSTER": name}
+    with station(tmp_path, **settings) as exporter:
+        exporter.start()
+        say(exporter, run="shared", seq=1, st=1, sn=1, rank=0, ws=1)
+        until(lambda: exporter.run("shared"), "the run")
+        end_sessions(postgresql)
+        until(lambda: "the ledger takes entries again" in exporter.log.read_text())
+        assert exporter.stop() == 0
+        exporter.start()
+        again = exporter.run("shared")
+        assert exporter.stop() == 0
+
+    assert again is not None
+    assert not exporter.ledger.exists()
+    with closing(open_ledger(postgresql.url(database), cluster=name)) as ledger:
+        assert [run.key.run for run in ledger.runs()] == ["shared"]
+        assert ledger.verify() == []
+
+
+def say(exporter: Station, **fields: object) -> None:
+    """Send one datagram."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+        door.sendto(heartbeat(**fields), str(exporter.unix))
 
 
 def refusal(ledger: Ledger, batch: Batch) -> str:
