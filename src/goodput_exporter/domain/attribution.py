@@ -1,23 +1,157 @@
-"""Why a rank ended: an ordered list of rules, as data; the first that holds decides."""
+"""Why a run was interrupted: the first event that could begin it decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
+from goodput_exporter.domain.cause_rule import Role, Rule
+from goodput_exporter.domain.cause_rules import RULES
+from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.states import Cause
 
-CRASH_SIGNALS: Final = frozenset({4, 6, 7, 8, 11})
-"""SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: raised by the program's own doing."""
-SIGINT: Final = 2
-SIGTERM: Final = 15
+__all__ = ["NOTHING_SEEN", "RULES", "Ending", "Verdict", "attribute", "explain"]
+
+NOTHING_SEEN: Final = "nothing-seen"
+"""The rule's id where no observation can have begun it."""
+
+DECIDING: Final = (Role.OVERRIDES, Role.INITIATES, Role.TRACE, Role.SYMPTOM)
+"""In order; a cascade decides nothing."""
+
+_ORDER: Final = {rule.id: index for index, rule in enumerate(RULES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    A cause, the rule that named it, and what it rests on.
+
+    Args:
+        cause: One of the closed set.
+        rule: The id of the rule that decided.
+        evidence: What it rests on, in words.
+        used: The same, as observed.
+        dismissed: What was seen too, and judged to follow from it.
+    """
+
+    cause: Cause
+    rule: str
+    evidence: tuple[str, ...]
+    used: tuple[Evidence, ...] = ()
+    dismissed: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """One observation, the rule that judges it, and when it began at the latest."""
+
+    rule: Rule
+    seen: Evidence
+
+    @property
+    def began_ns(self) -> int:
+        return self.seen.at_ns - self.rule.lag_ns
+
+    @property
+    def rank(self) -> tuple[int | str, ...]:
+        """Sort the earliest first; ties go to the rule that stands first."""
+        return self.began_ns, _ORDER[self.rule.id], *self.seen.key
+
+
+def explain(
+    end_ns: int, evidence: Iterable[Evidence], *, since_ns: int | None = None
+) -> Verdict:
+    """
+    Name the cause of an interruption by the first event that could begin it.
+
+    A declared window explains whatever ends inside it. Without one the earliest
+    initiating event wins, however loud the cascade after it. Where none was seen,
+    a trace of something outside the program gives ``OTHER`` rather than blaming
+    the program; only then do symptoms speak. A cascade alone is ``UNKNOWN``: it
+    would look the same whatever began it.
+
+    Args:
+        end_ns: When the first rank's incarnation ended.
+        evidence: What was seen of the run, its pods, nodes and GPUs, in any order.
+            What is about others must not be here: a rule does not look at subjects.
+        since_ns: When the attempt began; older evidence explains older ends.
+    """
+    reaching, following = [], []
+    for sign in sorted(_signs(evidence), key=lambda sign: sign.rank):
+        if _reaches(sign, end_ns, since_ns):
+            reaching.append(sign)
+        elif _follows(sign, end_ns, since_ns):
+            following.append(sign)
+    for role in DECIDING:
+        found = [sign for sign in reaching if sign.rule.role is role]
+        if found:
+            return _decide(found, reaching + following)
+    return Verdict(Cause.UNKNOWN, NOTHING_SEEN, (), (), _seen(reaching + following))
+
+
+def _signs(evidence: Iterable[Evidence]) -> list[_Sign]:
+    """Pair each observation with the first rule that matches; others are nothing."""
+    seen = set(evidence)
+    found = []
+    for one in seen:
+        rule = next((rule for rule in RULES if _holds(rule, one, seen)), None)
+        if rule is not None:
+            found.append(_Sign(rule, one))
+    return found
+
+
+def _holds(rule: Rule, one: Evidence, seen: set[Evidence]) -> bool:
+    if not rule.matches(one):
+        return False
+    if rule.needs is None:
+        return True
+    kind, reason = rule.needs
+    return any(other.kind is kind and other.reason == reason for other in seen)
+
+
+def _reaches(sign: _Sign, end_ns: int, since_ns: int | None) -> bool:
+    """Return whether a sign lies where it can explain an end at *end_ns*."""
+    if sign.rule.role is Role.OVERRIDES:
+        until_ns = sign.seen.until_ns
+        return sign.seen.at_ns <= end_ns and (until_ns is None or end_ns < until_ns)
+    earliest_ns = end_ns - sign.rule.before_ns
+    if since_ns is not None:
+        earliest_ns = max(earliest_ns, since_ns)
+    return earliest_ns <= sign.began_ns <= end_ns + sign.rule.after_ns
+
+
+def _follows(sign: _Sign, end_ns: int, since_ns: int | None) -> bool:
+    """Return whether a sign that explains nothing is at least no older story."""
+    if sign.rule.role is Role.CASCADE:
+        return since_ns is None or sign.began_ns >= since_ns
+    return sign.began_ns >= end_ns
+
+
+def _decide(found: list[_Sign], after: list[_Sign]) -> Verdict:
+    """Rest on every sign of the winning role that names the first one's cause."""
+    first = found[0]
+    used = _seen([sign for sign in found if sign.rule.cause is first.rule.cause])
+    kept = set(used)
+    dismissed = _seen([sign for sign in after if sign.seen not in kept])
+    return Verdict(
+        first.rule.cause,
+        first.rule.id,
+        tuple(seen.words for seen in used),
+        used,
+        dismissed,
+    )
+
+
+def _seen(signs: list[_Sign]) -> tuple[Evidence, ...]:
+    """Return what was observed, by date."""
+    return tuple(sorted((sign.seen for sign in signs), key=lambda seen: seen.key))
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """
-    What was seen of the first rank to end.
+    What was seen of the first rank to end, where nothing but processes is watched.
 
     Args:
         stalled: The run had stopped making progress before.
@@ -32,46 +166,17 @@ class Ending:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule: if *holds*, the cause is *cause*, and *id* is kept with it."""
-
-    id: str
-    cause: Cause
-    holds: Callable[[Ending], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A cause, the rule that named it, and what it rests on."""
-
-    cause: Cause
-    rule: str
-    evidence: tuple[str, ...]
-
-
-RULES: Final = (
-    Rule("stalled-before-the-end", Cause.HANG, lambda seen: seen.stalled),
-    Rule(
-        "crash-signal",
-        Cause.APPLICATION_ERROR,
-        lambda seen: seen.exit_code is not None and -seen.exit_code in CRASH_SIGNALS,
-    ),
-    Rule("interrupted-by-hand", Cause.USER, lambda seen: seen.exit_code == -SIGINT),
-    Rule(
-        "terminated", Cause.APPLICATION_ERROR, lambda seen: seen.exit_code == -SIGTERM
-    ),
-    Rule(
-        "exit-code",
-        Cause.APPLICATION_ERROR,
-        lambda seen: seen.exit_code is not None and seen.exit_code > 0,
-    ),
-    Rule("program-said-so", Cause.APPLICATION_ERROR, lambda seen: seen.said_bye),
-    Rule("nothing-seen", Cause.UNKNOWN, lambda _: True),
-)
-
-
 def attribute(seen: Ending) -> Verdict:
-    """Name the cause of an interruption by the first rule that holds."""
-    rule = next(rule for rule in RULES if rule.holds(seen))
-    return Verdict(rule.cause, rule.id, (seen.detail,) if seen.detail else ())
+    """Name the cause of an end of which only the process itself was seen."""
+    evidence = []
+    if seen.stalled:
+        evidence.append(Evidence(0, Kind.STALL, "step"))
+    if seen.exit_code is not None:
+        # The kernel told a signal from a return, so 137 is a plain return here.
+        code = seen.exit_code
+        reason = f"signal {-code}" if code < 0 else f"exit {code}"
+        evidence.append(Evidence(0, Kind.PROCESS_EXIT, reason))
+    if seen.said_bye:
+        evidence.append(Evidence(0, Kind.GOODBYE, "failed"))
+    verdict = explain(0, evidence)
+    return replace(verdict, evidence=(seen.detail,) if seen.detail else ())
