@@ -40,10 +40,21 @@ def test_what_was_sent_right_before_sigterm_is_not_lost(exporter: Station) -> No
 
     Every life of it knows the last datagram of the one before.
     """
+    born_s = time.monotonic()
     for life in range(3):
         for seq in range(8):
             step = 10 * life + seq
-            say(exporter, run="last-word", seq=step, st=step, sn=step, rank=0, ws=1)
+            up = time.monotonic() - born_s
+            say(
+                exporter,
+                run="last-word",
+                seq=step,
+                st=step,
+                sn=step,
+                up=up,
+                pa=0.0,
+                cum={"train_step": up},
+            )
 
         assert exporter.stop() == 0
         exporter.start()
