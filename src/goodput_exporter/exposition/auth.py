@@ -85,12 +85,17 @@ class HostCheck:
 
     Args:
         app: What to protect.
-        allowed: Host names and addresses without ports; None allows all.
+        allowed: Host names and addresses without ports, IPv6 with brackets or
+            without, in any case; None allows all.
     """
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str] | None) -> None:
         self._app = app
-        self._allowed = allowed
+        self._allowed = (
+            None
+            if allowed is None
+            else frozenset(name.strip("[]").rstrip(".").lower() for name in allowed)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with 421."""

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodput_exporter.config.settings import Http
 from goodput_exporter.exposition.auth import (
     LOOPBACK_HOSTS,
     AuditRecord,
@@ -125,6 +126,16 @@ def test_a_rebound_name_is_refused(host: str, status: int) -> None:
     app = app_with(allowed_hosts=LOOPBACK_HOSTS)
 
     assert get(app, "/healthz", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:9909", "gpu-7.example:9909"])
+def test_a_host_is_allowed_however_the_settings_write_it(host: str) -> None:
+    """The default settings write IPv6 with brackets, as the header does."""
+    written = frozenset({*Http().allowed_hosts, "GPU-7.Example."})
+
+    answer = get(app_with(allowed_hosts=written), "/healthz", headers={"Host": host})
+
+    assert answer.status_code == 200
 
 
 def test_a_host_is_read_without_port_and_brackets() -> None:
