@@ -23,7 +23,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import LedgerError, LedgerTooNewError
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.opening import open_ledger
-from goodput_exporter.ledger.postgresql.connections import Address, connect
+from goodput_exporter.ledger.postgresql.connections import IDLE_KEPT, Address, connect
 from goodput_exporter.ledger.postgresql.migrations import migrate
 from goodput_exporter.ledger.queries import migrations
 from tests.fakes.heartbeats import heartbeat
@@ -79,6 +79,18 @@ def end_sessions(cluster: Cluster) -> None:
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE application_name LIKE 'goodput-exporter%'"
         )
+
+
+def sessions(cluster: Cluster) -> int:
+    """Count the connections that exporters hold."""
+    with closing(cluster.session()) as db:
+        row = db.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'goodput-exporter%'"
+        ).fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
 
 
 def appended(ledger: Ledger, batch: Batch) -> int:
@@ -138,16 +150,19 @@ def test_this_program_runs_on_the_next_schema(postgresql: Cluster) -> None:
     database = postgresql.database()
     url = postgresql.url(database)
     with closing(open_ledger(url)) as ledger:
-        ledger.append(booked(segment(0, 1)))
+        for tick in range(8):  # often enough that the driver prepares its statements
+            ledger.append(booked(segment(tick, tick + 1)))
+            assert ledger.account(LLAMA).total_gpu_ns == 8 * (tick + 1)
         with closing(connect(Address(url))) as db:
             migrate(db, database, [*migrations("postgresql"), NEXT.format(oldest=1)])
-        ledger.append(booked(segment(1, 2)))
+        ledger.append(booked(segment(8, 9)))
+        assert ledger.account(LLAMA).total_gpu_ns == 72
 
     with closing(open_ledger(url)) as ledger:
         last = ledger.append(Batch(3, [(OTHER, segment(0, 1))], {OTHER: b"s"}))
 
-        assert last == 3
-        assert ledger.account(LLAMA).total_gpu_ns == 16
+        assert last == 10
+        assert ledger.account(LLAMA).total_gpu_ns == 72
         assert ledger.verify() == []
 
 
@@ -299,6 +314,36 @@ def test_a_second_writer_is_told_who_the_first_is(
 
     with closing(open_ledger(postgresql.url(), cluster=name)) as ledger:
         assert ledger.account(LLAMA).total_gpu_ns == 8
+
+
+def test_a_database_tool_that_holds_the_book_is_an_error_not_a_wait(
+    postgresql: Cluster, name: str
+) -> None:
+    """A foreign transaction refuses the batch, which is taken once it ends."""
+    url = postgresql.url() + "&options=-c%20lock_timeout%3D20ms"
+    with (
+        closing(open_ledger(url, cluster=name)) as ledger,
+        closing(psycopg.connect(postgresql.url())) as tool,
+    ):
+        tool.execute("SELECT * FROM goodput.books FOR UPDATE")
+
+        with pytest.raises(LedgerError, match="another session holds it"):
+            ledger.append(booked(segment(0, 1)))
+
+        tool.rollback()
+        assert ledger.append(booked(segment(0, 1))) == 1
+
+
+def test_many_readers_share_one_server(postgresql: Cluster, name: str) -> None:
+    """Readers that stopped half-way each see whole batches, and leave few sessions."""
+    with closing(open_ledger(postgresql.url(), cluster=name)) as ledger:
+        ledger.append(booked(*[segment(i, i + 1) for i in range(9)]))
+        readings = [ledger.bookings(LLAMA) for _ in range(9)]
+        assert [next(reading).seq for reading in readings] == [1] * 9
+        ledger.append(booked(segment(9, 10)))
+
+        assert [sum(1 for _ in reading) for reading in readings] == [8] * 9
+        until(lambda: sessions(postgresql) <= IDLE_KEPT + 1, "the crowd to leave")
 
 
 # What was booked stays.

@@ -22,6 +22,8 @@ Connection = psycopg.Connection[TupleRow]
 ENCODING: Final = "UTF8"
 ROWS_FETCHED: Final = 5_000
 """Few enough to hold in memory, enough to forget the way to the server."""
+IDLE_KEPT: Final = 4
+"""A crowd of readers goes away again; the server's connections are for all clusters."""
 NAME_BYTES: Final = 63
 """PostgreSQL cuts an application's name there."""
 
@@ -178,7 +180,7 @@ class Readers:
         if not db.closed:
             db.rollback()
         with self._lock:
-            if self._open and not db.closed:
+            if self._open and not db.closed and len(self._idle) < IDLE_KEPT:
                 self._idle.append(db)
                 return
         db.close()

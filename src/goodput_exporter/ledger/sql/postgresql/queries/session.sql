@@ -1,7 +1,8 @@
--- What every connection needs. Durability is raised if the server's default is off,
+-- What every connection needs. A wait that has no end gets one. Durability is raised if the server's default is off,
 -- never lowered; a host that vanished lets go of its book within a minute.
 SELECT set_config('search_path', 'goodput', false),
-       set_config('lock_timeout', '5s', false),
+       set_config('lock_timeout', CASE current_setting('lock_timeout')
+           WHEN '0' THEN '5s' ELSE current_setting('lock_timeout') END, false),
        set_config('tcp_keepalives_idle', '30', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false),
