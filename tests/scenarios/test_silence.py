@@ -104,6 +104,35 @@ def test_late_datagrams_tell_what_phase_it_was() -> None:
     assert books_close(story)
 
 
+@pytest.mark.parametrize("frozen_s", [150, 400])
+def test_a_process_that_froze_with_its_sender_was_stalled(frozen_s: float) -> None:
+    """Unseen while it lasted; hindsight knows that no step takes that long."""
+    rank = Rank(inc="a" * 16, pid=1).init(5).steps(0, 9, each=10)
+    rank.steps(10, 10, each=frozen_s + 10).steps(11, 15, each=10).bye()
+    seen = without(observations([rank]), 108, 108 + frozen_s)
+    story = Observer(PINNED).watch(seen, 400 + frozen_s)
+    blind = story.live()["unobserved"]
+
+    assert restated(story) == {"unobserved>stalled": blind}
+    assert story.settled()["stalled"] == pytest.approx(frozen_s, abs=1)
+    assert story.settled()["productive"] == pytest.approx(160, abs=1)
+    assert books_close(story)
+
+
+def test_steps_redone_unseen_are_no_progress_in_hindsight() -> None:
+    """The first try lies in the same run, and the mark with it."""
+    first = Rank(inc="a" * 16, pid=1).init(5).steps(0, 29, each=10)
+    again = Rank(inc="b" * 16, pid=2, begins_s=320).restore(5, 0)
+    again.steps(1, 35, each=10).bye()
+    seen = without(observations([first, again]), 400, 560)
+    story = Observer(PINNED).watch(seen, 760)
+    blind = story.live()["unobserved"]
+
+    assert blind > 0
+    assert restated(story)["unobserved>recomputing"] == blind
+    assert books_close(story)
+
+
 def test_steps_of_a_time_that_was_sealed_unseen_raise_the_high_water_mark() -> None:
     """They were done, whoever saw them; and they are no sample of a step time."""
     seen = without(observations([life(60).bye()]), 100, 220)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
+from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life, born, extend, hear
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
 from goodput_exporter.domain.settings import Rules
@@ -13,7 +14,6 @@ from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import lay
 from goodput_exporter.domain.turns import (
     close_if_over,
-    fill_blind,
     forget_the_dead,
     reopen,
     turn,
@@ -80,11 +80,11 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
     marks = hear(life, report, fold.durations, rules)
     if is_news and life.is_alive and fold.outcome == "unknown":
         reopen(fold)
-    if fold.line_ns is not None and known_ns < fold.line_ns:
-        fill_blind(fold, life, RunState.UNOBSERVED)
     for mark in marks:
         fold.serial += 1
         fold.waiting.append(Waiting(mark.at_ns, life.incarnation, fold.serial, mark))
+    if fold.line_ns is not None and known_ns < fold.line_ns:
+        fill_blind(fold, life, RunState.UNOBSERVED, rules)
     if life.said_bye and life.is_alive and (life.pid is None or not life.ok):
         _end(fold, life, life.reported_ns, ok=life.ok, detail=_goodbye(life))
 

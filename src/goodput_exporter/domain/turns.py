@@ -7,7 +7,7 @@ from dataclasses import replace
 from goodput_exporter.domain import steps as step_time
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.attribution import Ending, attribute
-from goodput_exporter.domain.book import fill, leave_out, note, restate
+from goodput_exporter.domain.book import leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
 from goodput_exporter.domain.fold import (
     BURIED_KEPT,
@@ -21,6 +21,7 @@ from goodput_exporter.domain.fold import (
     incident_of,
     reference_of,
 )
+from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.progress import begin_epoch, cut
 from goodput_exporter.domain.settings import Rules
@@ -34,12 +35,12 @@ def turn(fold: Fold, change: Turn, rules: Rules) -> None:
     if life is None:
         return
     if change.begins:
-        _begin(fold, life)
+        _begin(fold, life, rules)
     else:
         _end(fold, life, rules)
 
 
-def _begin(fold: Fold, life: Life) -> None:
+def _begin(fold: Fold, life: Life, rules: Rules) -> None:
     at_ns = life.started_ns
     if fold.line_ns is None:
         fold.line_ns = fold.opened_ns = at_ns
@@ -56,7 +57,7 @@ def _begin(fold: Fold, life: Life) -> None:
     if was_missing and not fold.missing:
         _returned(fold, at_ns)
     if not fold.missing:
-        fill_blind(fold, life, RunState.DOWN)
+        fill_blind(fold, life, RunState.DOWN, rules)
 
 
 def _resize(fold: Fold, life: Life) -> None:
@@ -237,20 +238,6 @@ def _said(life: Life) -> str:
     if not life.exit_detail:
         return f"{rank} ({life.incarnation}) ended without a goodbye"
     return f"{rank}: {life.exit_detail}"
-
-
-def fill_blind(fold: Fold, life: Life, blind: RunState) -> None:
-    """Name what was booked blind before this rank's word came in."""
-    line_ns = fold.line_ns or 0
-    for piece in life.pieces:
-        if piece.start_ns >= line_ns:
-            break
-        span = Span(piece.start_ns, min(piece.end_ns, line_ns))
-        fold.book.late_ns += span.length_ns
-        state = piece.state or RunState.PRODUCTIVE
-        if fill(fold.book, line_ns, span, state, blind) and piece.state is None:
-            # The step's time is not whole any more: it is no sample.
-            fold.partial = True
 
 
 def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
