@@ -156,7 +156,7 @@ def view_of(
         restated={_pair(key): ns for key, ns in counted.restated.items()},
         ratios=_ratios(published, tail, ahead.book, lifetime, model.peak_flops, now_ns),
         settled=_sum(ahead.book.settled, tally(tail.foreseen)),
-        step=ahead.progress.position,
+        step=_shown_step(ahead.progress.position),
         high_water_step=ahead.progress.high_water,
         saved_step=ahead.progress.saved,
         durable_step=ahead.progress.durable,
@@ -178,6 +178,11 @@ def view_of(
         outside_ns=ahead.book.outside_ns,
         moves=tuple(ahead.book.moves),
     )
+
+
+def _shown_step(position: int | None) -> int | None:
+    """Return the last completed step; none is before the first, not step -1."""
+    return None if position is None or position < 0 else position
 
 
 def told(

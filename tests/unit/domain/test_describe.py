@@ -168,6 +168,14 @@ def test_between_success_and_return_there_was_no_run() -> None:
     assert read_span(view, book(view)).adds_up
 
 
+def test_before_its_first_step_a_run_is_at_no_step() -> None:
+    """A fresh start goes on from step -1, which nobody ever did."""
+    rank = Rank(pid=1).declare(-1).init(20).steps(0, 3, each=10)
+
+    assert Office().live(rank, until_s=15).view().step is None
+    assert Office().live(rank, until_s=45).view().step == 1
+
+
 def test_late_evidence_changes_the_page_and_no_counter() -> None:
     """A network that was away: what was booked unseen is named afterwards."""
     rank = Rank(pid=1).init(5).steps(0, 3, each=5).save(200, 3).steps(4, 9, each=5)
