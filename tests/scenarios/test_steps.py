@@ -6,7 +6,7 @@ import pytest
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.states import RunState
-from tests.fakes.ranks import Rank
+from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import Observer, observations
 from tests.scenarios.telling import PINNED, books_close, tell, where
 
@@ -371,6 +371,25 @@ def test_tokens_count_once_for_steps_that_are_done_twice() -> None:
 
     assert story.fold.tokens == 1200
     assert story.fold.tokens_per_step == 100
+
+
+def test_a_number_that_leaps_ahead_makes_no_step_shorter() -> None:
+    """Somebody loads another checkpoint: one step of ten seconds, not a hundred."""
+    story = tell(warm().steps(3, 29, each=10).steps(129, 159, each=10).bye())
+
+    assert story.live() == {"initializing": 5, "productive": 610}
+    assert [found.lowest_ns for found in story.fold.references.values()] == [ns(10)]
+    assert books_close(story)
+
+
+def test_tokens_are_shared_by_the_steps_that_a_number_leaps_over() -> None:
+    """A loop that reports every tenth step only has as many tokens as it says."""
+    rank = Rank(inc="a" * 16, pid=1, tokens_per_step=1000).init(5)
+    for step in range(9, 100, 10):
+        rank.steps(step, step, each=10)
+    story = tell(rank.bye())
+
+    assert story.fold.tokens == 10_000
 
 
 def test_a_run_that_reports_no_tokens_has_none() -> None:

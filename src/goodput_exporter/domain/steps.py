@@ -90,6 +90,8 @@ class Done:
         high_water: The mark before them; steps at or below it are redone.
         context: Kept with those that have to wait for their name.
         countable: Their time is whole, so they may serve as samples.
+        executed: How many were really done, where their numbers leapt ahead:
+            so many samples they make, and no more. None: all.
     """
 
     first: int
@@ -98,6 +100,7 @@ class Done:
     high_water: int | None
     context: Context
     countable: bool = True
+    executed: int | None = None
 
 
 def take_in(steps: Steps, span: Span) -> None:
@@ -152,9 +155,11 @@ def finish(
         mine, spans = (spans, []) if step == done.last else cut_spans(spans, share_ns)
         named += _warm_up(steps, done, step, mine, limit_ns)
     if count > warm and done.countable and not was_stalled:
-        reference.observe(share_ns, count - warm)
+        executed = count if done.executed is None else done.executed
+        samples = min(count - warm, executed)
+        reference.observe(share_ns, samples)
         if steps.held:
-            steps.judges_ns += [share_ns] * min(count - warm, WARM_UP_JUDGES)
+            steps.judges_ns += [share_ns] * min(samples, WARM_UP_JUDGES)
     if done.countable:
         limit_ns = pinned_ns if pinned_ns is not None else reference.lowest_ns
     else:

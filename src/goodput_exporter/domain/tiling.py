@@ -291,8 +291,8 @@ def _apply(fold: Fold, waiting: Waiting, rules: Rules) -> None:
         if advance is not None:
             if unplaced and fold.progress.restored is not None:
                 _went_back(fold, fold.progress.restored, waiting.at_ns, high_water)
-            _learn_rates(fold, waiting)
-            _finish(fold, advance, high_water, waiting.at_ns, rules)
+            _learn_rates(fold, waiting, advance)
+            _finish(fold, advance, high_water, waiting, rules)
 
 
 def _restored(fold: Fold, step: int, life: Life, at_ns: int) -> None:
@@ -328,22 +328,24 @@ def _went_back(fold: Fold, step: int, at_ns: int, high_water: int | None) -> Non
     note(book, at_ns, EventKind.RESTORED, step=step, lost_steps=lost_steps)
 
 
-def _learn_rates(fold: Fold, waiting: Waiting) -> None:
+def _learn_rates(fold: Fold, waiting: Waiting, advance: Advance) -> None:
     """Note what one step is worth in tokens and model FLOPs."""
     mark = waiting.mark
-    tokens = None if mark.tokens is None else mark.tokens / mark.count
+    # Where numbers run ahead of the steps done, as many numbers share the work.
+    count = max(mark.count, advance.last - advance.first + 1)
+    tokens = None if mark.tokens is None else mark.tokens / count
     if tokens is None and fold.facts is not None:
         tokens = fold.facts.tokens_per_step
     fold.tokens_per_step = tokens
     if mark.flops is not None:
-        fold.flops_per_step = mark.flops / mark.count
+        fold.flops_per_step = mark.flops / count
         fold.convention = "user"
     elif tokens is not None and fold.flops_per_token is not None:
         fold.flops_per_step = tokens * fold.flops_per_token
 
 
 def _finish(
-    fold: Fold, advance: Advance, high_water: int | None, at_ns: int, rules: Rules
+    fold: Fold, advance: Advance, high_water: int | None, waiting: Waiting, rules: Rules
 ) -> None:
     """Name the open step time: these steps are complete."""
     steps, count = fold.steps, advance.last - advance.first + 1
@@ -360,6 +362,7 @@ def _finish(
         high_water,
         context_of(fold),
         countable=not fold.partial,
+        executed=waiting.mark.count,
     )
     _count(fold, advance, high_water)
     reference = reference_of(fold)
@@ -367,9 +370,9 @@ def _finish(
     if not stalled and not fold.partial and count > 0:
         fold.durations.observe(Phase.TRAIN_STEP, each_ns)
     fold.partial = False
-    fold.last_step_ns = at_ns
+    fold.last_step_ns = waiting.at_ns
     if fold.recovering and (high_water is None or advance.last > high_water):
-        _recovered(fold, at_ns)
+        _recovered(fold, waiting.at_ns)
 
 
 def _count(fold: Fold, advance: Advance, high_water: int | None) -> None:
