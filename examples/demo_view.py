@@ -65,7 +65,8 @@ class PlainView:
         self._last = now
         line = f"{elapsed_seconds:6.1f} s  {state}"
         if run:
-            line += f"  step {run['progress']['step'] or 0}  goodput {goodput(run)}"
+            step = run["progress"]["step"]
+            line += f"  step {'-' if step is None else step}  goodput {goodput(run)}"
         self._console.print(
             f"{line}  | {said}" if said else line, highlight=False, markup=False
         )
