@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.exposition.metric import Metric
 
 Labels = tuple[str | None, ...]
+Keys = tuple[Labels, ...]
+"""The labels that follow the subject's own, per series of one subject."""
+Values = Collection[float]
 Samples = Mapping[Labels, int | float]
 T = TypeVar("T")
+
+NO_SERIES: Final[Keys] = ()
+ONE_SERIES: Final[Keys] = ((),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,14 @@ class Family(Generic[T]):
 
     metric: Metric
     samples: Callable[[T], Samples]
+
+    def read_all(self, subjects: Iterable[T]) -> tuple[list[Keys], list[float]]:
+        """Return the keys of each subject, and the values of all in one list."""
+        samples = [self.samples(subject) for subject in subjects]
+        return (
+            [tuple(one) for one in samples],
+            [value for one in samples for value in one.values()],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +64,47 @@ class Single(Generic[T]):
         value = self.read(subject)
         return {} if value is None else {(): value}
 
+    def read_all(self, subjects: Iterable[T]) -> tuple[list[Keys], list[float]]:
+        """Return the keys of each subject, and the values of all in one list."""
+        values = [self.read(subject) for subject in subjects]
+        return (
+            [NO_SERIES if value is None else ONE_SERIES for value in values],
+            [value for value in values if value is not None],
+        )
 
-AnyFamily = Family[T] | Single[T]
+
+@dataclass(frozen=True, slots=True)
+class Fan(Generic[T]):
+    """
+    A family with many series per subject, whose labels seldom change.
+
+    Most of a page is of this kind, and two sequences cost neither a dict nor a
+    hash per series.
+
+    Args:
+        metric: The line of the catalogue.
+        read: Keys, all different, and as many values. What is not measured is
+            in neither.
+    """
+
+    metric: Metric
+    read: Callable[[T], tuple[Keys, Values]]
+
+    def samples(self, subject: T) -> Samples:
+        """Return the samples, as a ``Family`` would."""
+        return dict(zip(*self.read(subject), strict=True))
+
+    def read_all(self, subjects: Iterable[T]) -> tuple[list[Keys], list[float]]:
+        """Return the keys of each subject, and the values of all in one list."""
+        all_keys: list[Keys] = []
+        all_values: list[float] = []
+        for keys, values in map(self.read, subjects):
+            all_keys.append(keys)
+            all_values += values
+        return all_keys, all_values
+
+
+AnyFamily = Family[T] | Single[T] | Fan[T]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ the point, which is exact where a float has lost its last digits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 import msgspec
+
+from goodput_exporter.domain.spans import NS_PER_SECOND
 
 LIMIT: Final = 1e300
 """What is not between minus and plus this is no finite double for a scraper."""
@@ -19,11 +22,9 @@ LIMIT: Final = 1e300
 REFUSED: Final = b""
 """Stands where a value may not be printed."""
 
-_INTEGERS: Final = b"0123456789,"
-_NOT_NEGATIVE: Final = _INTEGERS + b".e+"
+_NOT_NEGATIVE: Final = b"0123456789,.e+"
 _NUMBERS: Final = _NOT_NEGATIVE + b"-"
-_NS_DIGITS: Final = 9
-_WHOLE: Final = b"." + b"0" * _NS_DIGITS
+_WHOLE: Final = b".000000000,"
 
 
 def plain_texts(values: Sequence[float], *, negative: bool) -> list[bytes]:
@@ -61,12 +62,29 @@ def seconds_texts(values: Sequence[float]) -> list[bytes]:
     Raises:
         TypeError: A value is not an int.
     """
-    texts = _texts(values, _INTEGERS)
-    if texts is None:
-        _check_types(values, {int})
-        texts = [b"%a" % v if 0 <= v < LIMIT else REFUSED for v in values]
-    # Most states of most runs are zero: not worth a call.
-    return [text if text == b"0" else _move_point(text) for text in texts]
+    _check_types(values, {int})
+    if not values:
+        return []
+    if min(values) >= 0 and sum(values) < LIMIT:
+        return _seconds(values)
+    fit = [0 <= ns < LIMIT for ns in values]
+    texts = iter(_seconds(list(compress(values, fit))))
+    return [next(texts) if fits else REFUSED for fits in fit]
+
+
+def _seconds(values: Sequence[float]) -> list[bytes]:
+    """
+    Print non-negative nanoseconds as seconds.
+
+    All of them are printed as pairs, ``whole,-1fraction``: the 1 keeps the
+    fraction's zeros, and the minus marks where the point belongs, so that
+    each step is one call for all values.
+    """
+    pairs: list[float] = [0] * (2 * len(values))
+    pairs[::2] = [ns // NS_PER_SECOND for ns in values]
+    pairs[1::2] = [-NS_PER_SECOND - ns % NS_PER_SECOND for ns in values]
+    text = msgspec.json.encode(pairs)[1:-1].replace(b",-1", b".") + b","
+    return text.replace(_WHOLE, b",").split(b",")[:-1]
 
 
 def _texts(values: Sequence[float], allowed: bytes) -> list[bytes] | None:
@@ -81,15 +99,18 @@ def _texts(values: Sequence[float], allowed: bytes) -> list[bytes] | None:
     text = msgspec.json.encode(values)[1:-1]
     if text.translate(None, allowed):
         return None
-    if max(values) >= LIMIT or min(values) <= -LIMIT:
-        return None
-    return text.split(b",")
+    return text.split(b",") if _are_small(values, text) else None
 
 
-def _move_point(ns: bytes) -> bytes:
-    if len(ns) > _NS_DIGITS:
-        return (ns[:-_NS_DIGITS] + b"." + ns[-_NS_DIGITS:]).removesuffix(_WHOLE)
-    return b"0." + ns.rjust(_NS_DIGITS, b"0") if ns else REFUSED
+def _are_small(values: Sequence[float], text: bytes) -> bool:
+    """Return whether all are within the limit; if none is negative, the sum tells."""
+    if b"-" in text:
+        return max(values) < LIMIT and min(values) > -LIMIT
+    try:
+        return sum(values) < LIMIT
+    except OverflowError:
+        # An integer that no float can hold, beside a float.
+        return False
 
 
 def _check_types(values: Sequence[float], allowed: set[type]) -> None:

@@ -68,7 +68,7 @@ class MetricsPage:
             errors=dict(self.isolation.errors),
         )
         parts.extend(self._own.render((facts,))[0])
-        self._latest = b"".join(parts)
+        self._latest = _page(parts)
         return self._latest
 
     def latest(self) -> bytes:
@@ -83,3 +83,11 @@ class MetricsPage:
                 packed = gzip.compress(page, compresslevel=GZIP_LEVEL, mtime=0)
                 self._packed = (page, packed)
             return self._packed[1]
+
+
+def _page(parts: list[bytes]) -> bytes:
+    """Join lines that begin with their line break into lines that end with it."""
+    if not parts:
+        return b""
+    parts[0] = parts[0].removeprefix(b"\n")
+    return b"".join([*parts, b"\n"])

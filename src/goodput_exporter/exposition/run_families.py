@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain, compress
 from operator import attrgetter
 from typing import Final
 
@@ -11,54 +12,60 @@ from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import STATE_TABLE, RunState
 from goodput_exporter.exposition import catalogue as names
 from goodput_exporter.exposition.family import (
+    NO_SERIES,
     AnyFamily,
-    Family,
+    Fan,
     Group,
+    Keys,
     Labels,
-    Samples,
     Single,
+    Values,
 )
 
-LIVE_STATES: Final[tuple[tuple[RunState, Labels], ...]] = tuple(
-    (row.state, (row.state.value, row.layer.value))
-    for row in STATE_TABLE
-    if row.state is not RunState.LOST
+LIVE_STATES: Final[tuple[RunState, ...]] = tuple(
+    row.state for row in STATE_TABLE if row.state is not RunState.LOST
 )
 """Every state that a counter can hold; ``lost`` exists in the settled view only."""
+_LIVE_KEYS: Final[Keys] = tuple(
+    (row.state.value, row.layer.value)
+    for row in STATE_TABLE
+    if row.state in LIVE_STATES
+)
+_ZEROS: Final = (0,) * len(LIVE_STATES)
+_STEP_KEYS: Final[Keys] = (("first",), ("redone",))
+_IS_SO: Final = (1,)
 
 RATIOS: Final = tuple(LayerRatios.__dataclass_fields__)
 _ratio_values = attrgetter(*RATIOS)
 
 
-def gpu_seconds(run: RunView) -> Samples:
+def gpu_seconds(run: RunView) -> tuple[Keys, Values]:
     """Give every live state, with 0 from the start, so that ``rate`` sees it rise."""
-    booked = run.sealed.gpu_ns
-    return {labels: booked.get(state, 0) for state, labels in LIVE_STATES}
+    return _LIVE_KEYS, list(map(run.sealed.gpu_ns.get, LIVE_STATES, _ZEROS))
 
 
-def badput(run: RunView) -> Samples:
+def badput(run: RunView) -> tuple[Keys, Values]:
     """Give every cause seen so far."""
-    return {(cause.value,): ns for cause, ns in run.sealed.bad_gpu_ns.items()}
+    bad_gpu_ns = run.sealed.bad_gpu_ns
+    return tuple(zip(bad_gpu_ns, strict=True)), bad_gpu_ns.values()
 
 
-def restated(run: RunView) -> Samples:
+def restated(run: RunView) -> tuple[Keys, Values]:
     """Give what moved in the settled view, by where from and where to."""
-    return {(source, target): ns for (source, target), ns in run.restated.items()}
+    return tuple(run.restated), run.restated.values()
 
 
-def ratio(run: RunView) -> Samples:
+def ratio(run: RunView) -> tuple[Keys, Values]:
     """Give every ratio that is known, per window."""
-    return {
-        labels: value
-        for window, layers in run.ratios.items()
-        for labels, value in zip(
-            _ratio_labels(window), _ratio_values(layers), strict=True
-        )
-        if value is not None
-    }
+    keys = _ratio_keys(tuple(run.ratios))
+    values = list(chain.from_iterable(map(_ratio_values, run.ratios.values())))
+    if None not in values:
+        return keys, values
+    known = [value is not None for value in values]
+    return tuple(compress(keys, known)), list(compress(values, known))
 
 
-def run_info(run: RunView) -> Samples:
+def run_info(run: RunView) -> tuple[Keys, Values]:
     """Say what the run's figures rest on."""
     devices = "gpus" if run.devices_are_gpus else "ranks"
     labels = (
@@ -68,7 +75,7 @@ def run_info(run: RunView) -> Samples:
         run.outcome,
         devices,
     )
-    return {labels: 1}
+    return (labels,), _IS_SO
 
 
 def rank_coverage(run: RunView) -> float | None:
@@ -78,34 +85,32 @@ def rank_coverage(run: RunView) -> float | None:
     return run.ranks_reporting / run.ranks_expected
 
 
-def steps(run: RunView) -> Samples:
+def steps(run: RunView) -> tuple[Keys, Values]:
     """Give the steps executed, first time and redone."""
-    return {("first",): run.steps_first_time, ("redone",): run.steps_redone}
+    return _STEP_KEYS, (run.steps_first_time, run.steps_redone)
 
 
-def restarts(run: RunView) -> Samples:
+def restarts(run: RunView) -> tuple[Keys, Values]:
     """Give the restarts by how and cause, those seen so far."""
-    return {
-        (how.value, cause.value): count for (how, cause), count in run.restarts.items()
-    }
+    return tuple(run.restarts), run.restarts.values()
 
 
-def mfu(run: RunView) -> Samples:
+def mfu(run: RunView) -> tuple[Keys, Values]:
     """Give MFU with what it rests on; absent where a part is unknown."""
     model = run.model
     if model.mfu is None:
-        return {}
-    return {(model.convention, model.dtype, model.gpu_model): model.mfu}
+        return NO_SERIES, ()
+    return ((model.convention, model.dtype, model.gpu_model),), (model.mfu,)
 
 
 FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
-    Family(names.RUN_GPU_SECONDS, gpu_seconds),
-    Family(names.RUN_BADPUT, badput),
-    Family(names.RUN_RESTATED, restated),
-    Family(names.RUN_RATIO, ratio),
+    Fan(names.RUN_GPU_SECONDS, gpu_seconds),
+    Fan(names.RUN_BADPUT, badput),
+    Fan(names.RUN_RESTATED, restated),
+    Fan(names.RUN_RATIO, ratio),
     Single(names.RUN_OPEN, lambda run: run.tail_ns),
-    Family(names.RUN_INFO, run_info),
-    Family(names.RUN_STATE, lambda run: {(run.state.value,): 1}),
+    Fan(names.RUN_INFO, run_info),
+    Fan(names.RUN_STATE, lambda run: (((run.state,),), _IS_SO)),
     Single(names.RUN_STARTED, lambda run: run.opened_ns),
     Single(names.RUN_ENDED, lambda run: run.ended_ns),
     Single(names.RUN_SEALED, lambda run: run.sealed_through_ns),
@@ -117,11 +122,11 @@ FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Single(names.RUN_DURABLE_STEP, lambda run: run.durable_step),
     Single(names.RUN_EXPOSURE, lambda run: run.exposure_gpu_ns),
     Single(names.RUN_REFERENCE_STEP, lambda run: run.reference_step_ns),
-    Family(names.RUN_STEPS, steps),
-    Family(names.RUN_RESTARTS, restarts),
+    Fan(names.RUN_STEPS, steps),
+    Fan(names.RUN_RESTARTS, restarts),
     Single(names.RUN_INTERRUPTIONS, lambda run: run.interruptions),
     Single(names.RUN_TOKENS, lambda run: run.model.tokens),
-    Family(names.RUN_MFU, mfu),
+    Fan(names.RUN_MFU, mfu),
     Single(names.RUN_PEAK_UNKNOWN, lambda run: int(run.model.peak_flops is None)),
     Single(names.RUN_MODEL_FLOPS, lambda run: run.model.first_time_flops),
 )
@@ -136,8 +141,8 @@ def _labels(run: RunView) -> Labels:
 
 
 @cache
-def _ratio_labels(window: str) -> tuple[Labels, ...]:
-    return tuple((name, window) for name in RATIOS)
+def _ratio_keys(windows: tuple[str, ...]) -> Keys:
+    return tuple((name, window) for window in windows for name in RATIOS)
 
 
 def _yes(*, value: bool) -> str:

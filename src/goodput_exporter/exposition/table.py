@@ -3,16 +3,16 @@ The lines of one group of families, kept from page to page.
 
 Three things make it fast: what stands before a value never changes and is
 kept per series; a subject that is the same object as last time keeps its
-lines; and the values of a whole column are printed in one call.
+lines; and the values of many subjects are printed in one call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
 
-from goodput_exporter.exposition.family import AnyFamily, Family, Labels, Single
+from goodput_exporter.exposition.chunks import Chunk, regroup
+from goodput_exporter.exposition.family import AnyFamily, Labels
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.labels import clean
 from goodput_exporter.exposition.lines import Lines
@@ -20,29 +20,6 @@ from goodput_exporter.exposition.metric import Kind, Metric
 from goodput_exporter.exposition.numbers import REFUSED, plain_texts, seconds_texts
 
 T = TypeVar("T")
-Block = tuple[bytes, int]
-"""Lines, and how many they are."""
-_ONLY: Final[tuple[Labels, ...]] = ((),)
-
-
-@dataclass(slots=True)
-class Row(Generic[T]):
-    """
-    One subject's lines.
-
-    Args:
-        subject: Who; kept, so that its ``id`` stays its own.
-        labels: Its label values, clean.
-        lines: Per family, as far as it had samples.
-        blocks: Lines per family; None where the family failed.
-        series: How many lines there are.
-    """
-
-    subject: T
-    labels: Labels
-    lines: list[Lines | None]
-    blocks: list[bytes | None]
-    series: int = 0
 
 
 class Table(Generic[T]):
@@ -65,8 +42,10 @@ class Table(Generic[T]):
         self._labels = labels
         self._isolation = isolation
         self._headers = [header(family.metric) for family in families]
-        self._by_id: dict[int, Row[T]] = {}
-        self._by_labels: dict[Labels, Row[T]] = {}
+        self._known: dict[int, tuple[T, Labels]] = {}
+        self._roster: list[Labels] = []
+        self._chunks: list[Chunk[T]] = []
+        self._stale: set[int] = set()
 
     @property
     def metric(self) -> Metric:
@@ -74,99 +53,117 @@ class Table(Generic[T]):
         return self._families[0].metric
 
     def render(self, subjects: Iterable[T]) -> tuple[list[bytes], int]:
-        """Return the lines of all subjects, in pieces, and how many they are."""
-        new: list[Row[T]] = []
+        """
+        Return the lines of all subjects, in pieces, and how many they are.
 
-        def row_of(subject: T) -> Row[T]:
-            row = self._by_id.get(id(subject))
-            if row is None:
-                row = self._new_row(subject)
-                new.append(row)
-            return row
+        Every line begins with its line break, and the last one does not end in
+        one.
+        """
+        rows = self._labelled(subjects)
+        unique = self._unique(rows)
+        roster = list(unique)
+        if roster != self._roster:
+            self._chunks = regroup(roster, self._chunks, len(self._families))
+            self._roster = roster
+        self._fill(list(unique.values()))
+        return self._join()
 
-        rows = self._isolation.each(
-            subjects, lambda _: self.metric, row_of, leave_out=False
+    def _labelled(self, subjects: Iterable[T]) -> list[tuple[T, Labels]]:
+        """Return subjects with their labels; one whose labels fail is left out."""
+        before = self._known
+
+        def labelled(subject: T) -> tuple[T, Labels]:
+            known = before.get(id(subject))
+            return known or (subject, tuple(map(clean, self._labels(subject))))
+
+        each = self._isolation.each(
+            subjects, lambda _: self.metric, labelled, leave_out=False
         )
-        if new:
-            self._fill(new)
-        unique = self._keep([row for row in rows if row is not None])
-        return self._join(unique), sum(row.series for row in unique)
+        rows = [row for row in each if row is not None]
+        self._known = {id(row[0]): row for row in rows}
+        return rows
 
-    def _new_row(self, subject: T) -> Row[T]:
-        labels = tuple(map(clean, self._labels(subject)))
-        before = self._by_labels.get(labels)
-        width = len(self._families)
-        lines: list[Lines | None] = [None] * width if before is None else before.lines
-        return Row(subject, labels, lines, [None] * width)
+    def _unique(self, rows: list[tuple[T, Labels]]) -> dict[Labels, T]:
+        """Return the first subject of each label set; count the lines of others."""
+        unique: dict[Labels, T] = {}
+        twins = [
+            subject
+            for subject, labels in rows
+            if unique.setdefault(labels, subject) is not subject
+        ]
+        if twins:
+            self._isolation.each(
+                self._families,
+                lambda family: family.metric,
+                lambda family: self._drop(family, twins),
+            )
+        return unique
 
-    def _fill(self, rows: list[Row[T]]) -> None:
-        """Write the lines of *rows*; a family that raises leaves them None."""
+    def _drop(self, family: AnyFamily[T], twins: list[T]) -> None:
+        _, values = family.read_all(twins)
+        if values:
+            self._isolation.drop(family.metric.name, len(values))
+
+    def _fill(self, subjects: list[T]) -> None:
+        """
+        Write the lines of the rows that changed.
+
+        Chunk by chunk, so that a subject is in the processor's cache for all
+        of its families. A family that raised has stopped somewhere; next time
+        all of its lines are written anew.
+        """
+        stale, end = self._stale, 0
+        sound = [c for c in range(len(self._families)) if c not in stale]
+        for chunk in self._chunks:
+            begin, end = end, end + len(chunk.labels)
+            changed = chunk.take(subjects[begin:end])
+            if changed:
+                self._fill_columns(chunk, changed, sound)
+            if stale:
+                chunk.forget(stale)
+                self._fill_columns(chunk, range(end - begin), stale)
+        self._stale = self._failed()
+
+    def _fill_columns(
+        self, chunk: Chunk[T], rows: Sequence[int], columns: Iterable[int]
+    ) -> None:
+        left_out = self._failed()
+        subjects = [chunk.subjects[row] for row in rows]
         self._isolation.each(
-            enumerate(self._families),
-            lambda column: column[1].metric,
-            lambda column: self._fill_column(*column, rows),
+            [column for column in columns if column not in left_out],
+            lambda column: self._families[column].metric,
+            lambda column: self._fill_column(chunk, column, rows, subjects),
         )
 
     def _fill_column(
-        self, column: int, family: AnyFamily[T], rows: list[Row[T]]
+        self, chunk: Chunk[T], column: int, rows: Sequence[int], subjects: list[T]
     ) -> None:
-        blocks = (
-            self._single_blocks(column, family, rows)
-            if isinstance(family, Single)
-            else self._many_blocks(column, family, rows)
-        )
-        for row, (block, series) in zip(rows, blocks, strict=True):
-            row.blocks[column] = block
-            row.series += series
-
-    def _single_blocks(
-        self, column: int, family: Single[T], rows: list[Row[T]]
-    ) -> list[Block]:
-        values = [family.read(row.subject) for row in rows]
-        texts = iter(self._texts(family.metric, [v for v in values if v is not None]))
-        return [
-            (self._lines(row, column, _ONLY).fill_one(text), 1)
-            if value is not None and (text := next(texts))
-            else (b"", 0)
-            for row, value in zip(rows, values, strict=True)
-        ]
-
-    def _many_blocks(
-        self, column: int, family: Family[T], rows: list[Row[T]]
-    ) -> list[Block]:
-        samples = [family.samples(row.subject) for row in rows]
-        values = [value for one in samples for value in one.values()]
-        texts = self._texts(family.metric, values)
-        all_stand = REFUSED not in texts
-        blocks: list[Block] = []
-        end = 0
-        for row, one in zip(rows, samples, strict=True):
-            start, end = end, end + len(one)
-            if not one:
-                blocks.append((b"", 0))
-                continue
-            lines = self._lines(row, column, tuple(one))
-            if all_stand and not lines.has_repeats:
-                blocks.append((lines.fill(texts[start:end]), len(one)))
-            else:
-                blocks.append(self._some(family.metric, lines, texts[start:end]))
-        return blocks
-
-    def _some(self, metric: Metric, lines: Lines, texts: list[bytes]) -> Block:
-        standing = lines.fill_some(texts)
-        repeats = len(texts) - texts.count(REFUSED) - len(standing)
+        family, lines = self._families[column], chunk.lines[column]
+        keys, values = family.read_all(subjects)
+        read = (rows, keys, values)
+        if lines is None:
+            lines = chunk.lines[column] = Lines(family.metric, chunk.labels)
+        elif read == chunk.read[column]:
+            return
+        lines.put(rows, keys, self._texts(family.metric, values))
+        chunk.read[column] = read
+        block, series, repeats = lines.block()
+        chunk.blocks[column], chunk.series[column] = block, series
         if repeats:
-            self._isolation.drop(metric.name, repeats)
-        return b"".join(standing), len(standing)
+            self._isolation.drop(family.metric.name, repeats)
 
-    def _lines(self, row: Row[T], column: int, keys: tuple[Labels, ...]) -> Lines:
-        lines = row.lines[column]
-        if lines is None or lines.keys != keys:
-            metric = self._families[column].metric
-            lines = row.lines[column] = Lines(metric, row.labels, keys)
-        return lines
+    def _failed(self) -> set[int]:
+        """Return the columns that are left out of the page being rendered."""
+        failed = self._isolation.failed_now
+        if not failed:
+            return set()
+        return {
+            column
+            for column, family in enumerate(self._families)
+            if family.metric.name in failed
+        }
 
-    def _texts(self, metric: Metric, values: list[float]) -> list[bytes]:
+    def _texts(self, metric: Metric, values: Sequence[float]) -> list[bytes]:
         texts = (
             seconds_texts(values)
             if metric.in_ns
@@ -176,39 +173,24 @@ class Table(Generic[T]):
             self._isolation.refuse(metric.name, texts.count(REFUSED))
         return texts
 
-    def _keep(self, rows: list[Row[T]]) -> list[Row[T]]:
-        """Drop all but the first row of each label set; remember what is complete."""
-        by_labels: dict[Labels, Row[T]] = {}
-        for row in rows:
-            if by_labels.setdefault(row.labels, row) is not row:
-                self._drop(row)
-        unique = list(by_labels.values())
-        failed = self._isolation.failed_now
-        any_failed = any(family.metric.name in failed for family in self._families)
-        self._by_id = {} if any_failed else {id(row.subject): row for row in unique}
-        self._by_labels = by_labels
-        return unique
-
-    def _drop(self, row: Row[T]) -> None:
-        for family, block in zip(self._families, row.blocks, strict=True):
-            if block:
-                self._isolation.drop(family.metric.name, block.count(b"\n"))
-
-    def _join(self, rows: list[Row[T]]) -> list[bytes]:
+    def _join(self) -> tuple[list[bytes], int]:
         parts: list[bytes] = []
-        failed = self._isolation.failed_now
-        columns = list(zip(*(row.blocks for row in rows), strict=True))
-        for family, head, column in zip(
-            self._families, self._headers, columns, strict=bool(rows)
-        ):
-            if family.metric.name not in failed and any(column):
-                parts.append(head)
-                parts.extend(column)
-        return parts
+        series = 0
+        columns = zip(
+            zip(*(chunk.blocks for chunk in self._chunks), strict=True),
+            zip(*(chunk.series for chunk in self._chunks), strict=True),
+            strict=True,
+        )
+        for column, (blocks, counts) in enumerate(columns):
+            if column not in self._stale and any(counts):
+                parts.append(self._headers[column])
+                parts.extend(blocks)
+                series += sum(counts)
+        return parts, series
 
 
 def header(metric: Metric) -> bytes:
     """Return the two lines that come before a family's samples."""
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     kind = metric.exposed_type
-    return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}\n".encode()
+    return f"\n# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}".encode()
