@@ -40,7 +40,9 @@ class ModelFacts:
     sdk: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: nothing changes a report or hashes one, and freezing its 31 fields
+# costs ten times as much as making it, for every heartbeat of every rank.
+@dataclass(slots=True)
 class RankReport:
     """
     One heartbeat: the cumulative state of one incarnation of one rank.
