@@ -8,10 +8,13 @@ from typing import Final
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger.entries import Entry, decode
+from goodput_exporter.ledger.entries import INT64_MAX, Entry, decode
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.queries import query
+from goodput_exporter.ledger.reading import added_up, intact, reach
+from goodput_exporter.ledger.standing import Standing, differences, standing_of
 from goodput_exporter.ledger.tiling import first_break, reopenings
 
 PAGES_REPORTED: Final = 10
@@ -37,10 +40,45 @@ def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
         return []
     run_id, longest_ns = row
     findings: list[Finding] = []
+    standing = _standing(db, key, findings)
+    unnamed = () if standing is None else standing.unnamed
     reopened_ns = reopenings(_entries(db, key, run_id, []))
     entries = _entries(db, key, run_id, findings)
-    broken = first_break(measured(entries, longest_ns, findings), reopened_ns)
-    return [*findings, broken] if broken else findings
+    found = measured(entries, longest_ns, findings)
+    broken = first_break(found, reopened_ns, unnamed)
+    if broken is not None:
+        findings.append(broken)
+    if standing is not None:
+        findings += _compared(db, key, run_id, standing)
+    return findings
+
+
+def _standing(
+    db: sqlite3.Connection, key: RunKey, unreadable: list[Finding]
+) -> Standing | None:
+    names = (key.cluster, key.namespace, key.run)
+    row = db.execute(query("state_of"), names).fetchone()
+    if row is None:
+        return None
+    try:
+        return standing_of(intact("the ledger", key, *row))
+    except LedgerCorruptError as exc:
+        unreadable.append(Finding(key, None, f"run {key}: {exc}"))
+        return None
+
+
+def _compared(
+    db: sqlite3.Connection, key: RunKey, run_id: int, standing: Standing
+) -> list[Finding]:
+    since = Span(standing.begins_ns, INT64_MAX)
+    # Not the recorded longest segment: what it leaves out is to be found here.
+    bounds = reach(since, run_id, INT64_MAX)
+    rows = db.execute(query("account"), bounds).fetchall() if bounds else []
+    try:
+        booked = added_up("the ledger", key, rows)
+    except LedgerCorruptError:
+        return []  # the unreadable entry is a finding already
+    return differences(key, standing, booked)
 
 
 def _entries(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import EventKind, RunEvent
@@ -10,20 +10,25 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.ledger import Finding
+from goodput_exporter.ledger.standing import covers
 
 
 def first_break(
-    entries: Iterable[Entry], reopened_ns: Collection[int]
+    entries: Iterable[Entry],
+    reopened_ns: Collection[int],
+    unnamed: Sequence[Span] = (),
 ) -> Finding | None:
     """
     Find the first instant of a run that is booked twice or not at all.
 
-    A hole is lawful only where the run was reopened: time after a success is
-    in no book. ``degraded`` lies beside another state and is left out.
+    A hole is lawful where the run was reopened, for time after a success is in
+    no book, and where its steps have no name yet. ``degraded`` lies beside
+    another state and is left out.
 
     Args:
         entries: One run's, ordered by start and then by number.
         reopened_ns: When the run was reopened.
+        unnamed: Time that the run's state holds and no entry does yet.
 
     Returns:
         A finding that names the entry booked later of the two, or None.
@@ -38,7 +43,10 @@ def first_break(
         if last is not None and start_ns < end_ns:
             later = entry if entry.seq > last.seq else last
             return _finding(later, "booked twice", start_ns, end_ns)
-        if last is not None and not _lawful(Span(end_ns, start_ns), reopened_ns):
+        hole = Span(end_ns, start_ns)
+        if last is not None and not (
+            _lawful(hole, reopened_ns) or covers(unnamed, hole)
+        ):
             return _finding(entry, "booked by no segment", end_ns, start_ns)
         last, end_ns = entry, segment.span.end_ns
     return None
