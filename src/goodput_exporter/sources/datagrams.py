@@ -30,7 +30,11 @@ MAX_TEXT: Final = 64
 SLACK_SECONDS: Final = 0.010
 SLACK_RATIO: Final = 0.02
 
-SOURCES: Final = frozenset({"sdk", "auto", "log", "inferred"})
+# What a sender calls its kind of evidence; any other word is a framework's own
+# adapter, which is automatic.
+SOURCES: Final = {
+    None: "sdk", "sdk": "sdk", "auto": "auto", "log": "log", "inferred": "inferred",
+}  # fmt: skip
 # A dict and not its proxy: this is looked up for every phase of every message.
 PHASES: Final = {phase.value: phase for phase in Phase}
 
@@ -184,13 +188,13 @@ def report_of(  # noqa: PLR0913 - what the wire cannot say about itself
         run_id,
         -1 if message.rank is None else message.rank,
         -1 if message.ws is None else message.ws,
-        _clip(message.role) or "trainer",
-        _clip(message.rg),
+        "trainer" if message.role is None else message.role[:MAX_TEXT] or "trainer",
+        None if message.rg is None else message.rg[:MAX_TEXT],
         message.st,
         message.stl == 1,
-        _ns(message.sa),
+        None if message.sa is None else round(message.sa * NS_PER_SECOND),
         message.sn,
-        _spread(message.ss),
+        None if message.ss is None else _spread(message.ss),
         message.rs,
         message.cs,
         message.cd,
@@ -198,37 +202,26 @@ def report_of(  # noqa: PLR0913 - what the wire cannot say about itself
         message.sm,
         message.sc != "r",
         message.fl,
-        _ns(message.ma),
+        None if message.ma is None else round(message.ma * NS_PER_SECOND),
         message.t == "bye",
         message.ok == 1,
         _facts(message) if message.t == "hello" else None,
-        _source(message.src),
+        SOURCES.get(message.src, "auto"),
         verified,
         pid,
     )
-
-
-def _ns(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * NS_PER_SECOND)
 
 
 def _clip(text: str | None) -> str | None:
     return None if text is None else text[:MAX_TEXT]
 
 
-def _source(text: str | None) -> str:
-    """Return the kind of evidence; a framework's own adapter is automatic."""
-    if text is None:
-        return "sdk"
-    return text if text in SOURCES else "auto"
-
-
 def _spread(
-    spread: tuple[int, float, float, float] | None,
+    spread: tuple[int, float, float, float],
 ) -> tuple[int, int, int, int] | None:
-    if spread is None or spread[0] == 0:
-        return None
     count, total_s, least_s, most_s = spread
+    if count == 0:
+        return None
     return (
         count,
         round(total_s * NS_PER_SECOND),

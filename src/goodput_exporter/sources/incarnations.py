@@ -161,9 +161,12 @@ class Incarnations:
 
     def _count_loss(self, track: Track, seq: int, at_ns: int) -> None:
         """Count the gap in ``seq``, as far as time allows for so many sends."""
+        missing = seq - track.seq - 1
+        if not missing:
+            return
         elapsed_ns = max(0, at_ns - track.at_ns)
         possible = MAX_SENDS_PER_SECOND * (1 + elapsed_ns // NS_PER_SECOND)
-        self.lost += min(seq - track.seq - 1, possible)
+        self.lost += min(missing, possible)
 
     def remember(self, inc: str, process: Process, at_ns: int) -> None:
         """Take up an incarnation that an earlier life of the exporter knew."""

@@ -115,8 +115,10 @@ class Intake(threading.Thread):
         else:
             self._end(fd)
         self._flush_gone()
-        # Once per turn, not per datagram: setting it takes a lock.
-        self.arrived.set()
+        # Once per turn, not per datagram, and not twice: setting it takes a lock.
+        # A drain clears it before it looks at the queue, so none is forgotten.
+        if not self.arrived.is_set():
+            self.arrived.set()
 
     def _end(self, fd: int) -> None:
         """Queue an exit behind every datagram that was sent before it."""
