@@ -13,6 +13,7 @@ from typing import NoReturn
 from goodput_exporter import __version__
 from goodput_exporter.config.fields import FIELDS, Field
 from goodput_exporter.config.places import gather, nearest, settings_from
+from goodput_exporter.config.settings import Settings
 from goodput_exporter.errors import ConfigError, GoodputError
 from goodput_exporter.services.logs import configure
 
@@ -21,6 +22,15 @@ EXIT_USAGE = 2
 
 # Imported when they are chosen: `config` must not wait for FastAPI to load.
 PROGRAMS = {"standalone": "goodput_exporter.services.standalone"}
+LEDGER_COMMANDS = "goodput_exporter.services.ledger_commands"
+
+LEDGER = {
+    "verify": "re-add every book and name the first entry that breaks a law",
+    "backup": "copy the ledger to a new FILE, also while the exporter runs",
+    "restore": "put the copy in FILE in the ledger's place; the old file stays",
+    "export": "write every segment as CSV, to a new FILE or to standard output",
+}
+"""What `goodput-exporter ledger` can do."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,9 +38,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse *argv*, or print what is wrong and exit with status 2."""
-        chosen, unknown = self.parse_known_args(argv)
+        chosen, unknown = self.parse_known_intermixed_args(argv)
         if unknown:
             flag = unknown[0].partition("=")[0]
+            if not flag.startswith("-"):
+                self.error(f"{flag}: nothing more is expected here; see --help")
             known = nearest(flag, (field.flag for field in FIELDS.values()))
             self.error(f"{flag}: no such flag; did you mean {known}?")
         return chosen
@@ -44,7 +56,8 @@ def parser() -> Parser:
     """Return the command line's grammar; one flag per setting."""
     top = Parser(
         prog="goodput-exporter",
-        usage="%(prog)s {standalone,config} [--config FILE] [--SETTING VALUE ...]",
+        usage="%(prog)s {standalone,config,ledger} [--config FILE] "
+        "[--SETTING VALUE ...]",
         description="Account for GPU time: how much became progress that was kept.",
         epilog="Settings come from flags, GOODPUT_EXPORTER_* variables, a TOML file "
         "and defaults, in this order; docs/reference/config.md lists them.",
@@ -53,16 +66,51 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
         "command",
-        choices=[*PROGRAMS, "config"],
+        choices=[*PROGRAMS, "config", "ledger"],
         help="standalone: everything for one machine, in one process. "
-        "config: print every setting and where it comes from.",
+        "config: print every setting and where it comes from. "
+        "ledger: verify, back up, restore or export it; see ledger --help.",
     )
-    top.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    _add_settings(top)
+    return top
+
+
+def ledger_parser() -> Parser:
+    """Return the grammar of what follows ``goodput-exporter ledger``."""
+    top = Parser(
+        prog="goodput-exporter ledger",
+        usage="%(prog)s ACTION [FILE] [--format csv] [--config FILE] "
+        "[--SETTING VALUE ...]",
+        description="Look after the ledger that the settings name.",
+        epilog="Exit status: 0 when all is well, 1 when a law of the books is broken "
+        "or a file cannot be used, 2 when the command is wrong.",
+        allow_abbrev=False,
+    )
+    top.add_argument(
+        "action",
+        type=_action,
+        metavar="ACTION",
+        help="; ".join(f"{name}: {does}" for name, does in LEDGER.items()),
+    )
+    top.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    top.add_argument("--format", choices=["csv"], default="csv", help="of export [csv]")
+    _add_settings(top)
+    return top
+
+
+def _action(name: str) -> str:
+    if name not in LEDGER:
+        msg = f"{name}: no such action; did you mean {nearest(name, LEDGER)}?"
+        raise argparse.ArgumentTypeError(msg)
+    return name
+
+
+def _add_settings(to: Parser) -> None:
+    to.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
     for field in FIELDS.values():
-        top.add_argument(
+        to.add_argument(
             field.flag, dest=field.key, metavar=_placeholder(field), help=_help(field)
         )
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,13 +120,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 when all went well, 1 when the program failed, 2 when a setting is wrong.
     """
-    chosen = parser().parse(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    about_ledger = words[:1] == ["ledger"]
+    grammar = ledger_parser() if about_ledger else parser()
+    chosen = grammar.parse(words[1:] if about_ledger else words)
     given_flags = {
         key: value
         for key, value in vars(chosen).items()
         if key in FIELDS and value is not None
     }
     try:
+        if about_ledger:
+            given = gather(environ=os.environ, flags=given_flags, file=chosen.config)
+            return look_after(settings_from(given), chosen.action, chosen.file)
         return start(chosen.command, given_flags, chosen.config, os.environ)
     except ConfigError as exc:
         print(f"goodput-exporter: {exc}", file=sys.stderr)  # noqa: T201  # no log yet
@@ -97,6 +151,9 @@ def start(
     """Check the settings, then hand over to *command*."""
     given = gather(environ=environ, flags=flags, file=file)
     settings = settings_from(given)
+    if command == "ledger":
+        msg = "write ledger first: goodput-exporter ledger ACTION [--SETTING VALUE ...]"
+        raise ConfigError(msg)
     if command == "config":
         for key in FIELDS:
             section, _, name = key.partition(".")
@@ -106,6 +163,19 @@ def start(
     configure(settings.log.level, settings.log.format)
     program = importlib.import_module(PROGRAMS[command])
     status: int = program.main(settings)
+    return status
+
+
+def look_after(settings: Settings, action: str, file: Path | None) -> int:
+    """Hand over to the commands of the ledger; their words go to standard output."""
+    commands = importlib.import_module(LEDGER_COMMANDS)
+    try:
+        status: int = commands.main(settings, commands.Asked(action, file), sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `| head` has seen enough; Python's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     return status
 
 
