@@ -23,6 +23,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return _connect(path, "rwc")
 
 
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """
+    Open a connection that cannot write; another process may.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened.
+    """
+    return _connect(path, "ro")
+
+
 def write_ahead(db: sqlite3.Connection) -> None:
     """
     Make commits durable and let readers go on meanwhile.
@@ -103,7 +113,7 @@ class Readers:
                 raise sqlite3.ProgrammingError(msg)
             if self._idle:
                 return self._idle.pop()
-        return _connect(self._path, "ro")
+        return connect_reader(self._path)
 
     def _give_back(self, db: sqlite3.Connection) -> None:
         if db.in_transaction:

@@ -27,12 +27,7 @@ def migrate(db: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
         sqlite3.Error: A step failed; the ledger is as it was before that step.
     """
     version = _number(db, "user_version")
-    if version > len(scripts):
-        msg = (
-            f"{path}: the ledger has schema {version}, this program knows schemas up "
-            f"to {len(scripts)}; start the version that wrote it, or a later one"
-        )
-        raise LedgerTooNewError(msg)
+    _require_known(version, path, len(scripts))
     for number, script in enumerate(scripts[version:], start=version + 1):
         _apply(db, number, script)
 
@@ -54,6 +49,33 @@ def require_ours(db: sqlite3.Connection, path: Path) -> None:
             "not a goodput ledger); give the ledger a path of its own"
         )
         raise LedgerError(msg)
+
+
+def require_current(db: sqlite3.Connection, path: Path, known: int) -> None:
+    """
+    Check that a ledger can be read as it is, without bringing it to this version.
+
+    Raises:
+        LedgerTooNewError: A later version of this program wrote it.
+        LedgerError: An earlier version wrote it, or it is empty.
+    """
+    version = _number(db, "user_version")
+    _require_known(version, path, known)
+    if version < known:
+        msg = (
+            f"{path}: the ledger has schema {version} and this program reads {known}; "
+            "start the exporter once, which brings it there, or check the path"
+        )
+        raise LedgerError(msg)
+
+
+def _require_known(version: int, path: Path, known: int) -> None:
+    if version > known:
+        msg = (
+            f"{path}: the ledger has schema {version}, this program knows schemas up "
+            f"to {known}; start the version that wrote it, or a later one"
+        )
+        raise LedgerTooNewError(msg)
 
 
 def _apply(db: sqlite3.Connection, number: int, script: str) -> None:

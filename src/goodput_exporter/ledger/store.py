@@ -12,7 +12,7 @@ from threading import Lock
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.errors import LedgerCorruptError
+from goodput_exporter.errors import LedgerCorruptError, LedgerError
 from goodput_exporter.ledger import audit, writing
 from goodput_exporter.ledger.connections import (
     Readers,
@@ -24,7 +24,11 @@ from goodput_exporter.ledger.entries import Entry, decode, require_storable
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.lock import WriterLock
-from goodput_exporter.ledger.migrations import migrate, require_ours
+from goodput_exporter.ledger.migrations import (
+    migrate,
+    require_current,
+    require_ours,
+)
 from goodput_exporter.ledger.queries import migrations, query
 from goodput_exporter.ledger.reading import ALWAYS, added_up, intact, reach
 
@@ -51,42 +55,38 @@ def open_ledger(path: Path) -> SqliteLedger:
     return SqliteLedger(path, lock, db)
 
 
-class SqliteLedger:
+def read_ledger(path: Path) -> SqliteReader:
     """
-    A ledger in one SQLite file, beside its write-ahead log and its lock.
+    Open a ledger to read it, whoever writes it; nothing in it is changed.
 
-    Appending is for one thread at a time; reading is for any thread, on
-    connections that cannot write.
+    Raises:
+        LedgerTooNewError: A later version of this program wrote it.
+        LedgerCorruptError: It is no database, or a damaged one.
+        LedgerError: It is of an earlier version, or cannot be opened.
+    """
+    if not path.is_file():
+        msg = f"{path}: no ledger is there; check ledger.path"
+        raise LedgerError(msg)
+    reader = SqliteReader(path)
+    try:
+        reader.require_current()
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+class SqliteReader:
+    """
+    What can be read of a ledger in one SQLite file, while another process writes it.
 
     Args:
-        path: The ledger's file.
-        lock: The right to write it, already held; released by ``close``.
-        db: The connection that appends, on a migrated ledger.
+        path: The ledger's file, which exists and is of this version.
     """
 
-    def __init__(self, path: Path, lock: WriterLock, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = lock
-        self._db = db
         self._readers = Readers(path)
-        self._appending = Lock()
-        self._ids: dict[RunKey, int] = {}
-
-    def append(self, batch: Batch) -> int:
-        """Write a batch durably, as a whole or not at all; see ``Ledger.append``."""
-        groups = writing.grouped(batch)
-        keys = dict.fromkeys([*(key for key, _ in groups), *batch.states])
-        for key in keys:
-            require_storable(key)
-        with self._appending, explained(self._path, "append"), writing.storable(batch):
-            with transaction(self._db):
-                ids = writing.number_runs(self._db, keys, self._ids)
-                writing.insert(self._db, batch.booked_ns, groups, ids)
-                writing.replace(self._db, batch, ids)
-                last: int = self._db.execute(query("last_seq")).fetchone()[0]
-            # Only now: ids given in a transaction that failed are nobody's.
-            self._ids.update(ids)
-        return last
 
     def resume(self) -> Resume:
         """Return what a restart goes on from."""
@@ -149,14 +149,15 @@ class SqliteLedger:
             findings += self._audited(partial(audit.run, key=known.key), known.key)
         return findings
 
+    def require_current(self) -> None:
+        """Refuse a file that is no ledger of this version; see ``read_ledger``."""
+        with self._reading("open the ledger") as db:
+            require_ours(db, self._path)
+            require_current(db, self._path, len(migrations()))
+
     def close(self) -> None:
-        """Let go of everything; appended batches are durable already."""
+        """Let go of the connections."""
         self._readers.close()
-        with self._appending:
-            try:
-                self._db.close()
-            finally:
-                self._writer.release()
 
     @contextmanager
     def _reading(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
@@ -178,6 +179,52 @@ class SqliteLedger:
                 return check(db)
         except LedgerCorruptError as exc:
             return [Finding(key, None, str(exc))]
+
+
+class SqliteLedger(SqliteReader):
+    """
+    A ledger in one SQLite file, beside its write-ahead log and its lock.
+
+    Appending is for one thread at a time; reading is for any thread, on
+    connections that cannot write.
+
+    Args:
+        path: The ledger's file.
+        lock: The right to write it, already held; released by ``close``.
+        db: The connection that appends, on a migrated ledger.
+    """
+
+    def __init__(self, path: Path, lock: WriterLock, db: sqlite3.Connection) -> None:
+        super().__init__(path)
+        self._writer = lock
+        self._db = db
+        self._appending = Lock()
+        self._ids: dict[RunKey, int] = {}
+
+    def append(self, batch: Batch) -> int:
+        """Write a batch durably, as a whole or not at all; see ``Ledger.append``."""
+        groups = writing.grouped(batch)
+        keys = dict.fromkeys([*(key for key, _ in groups), *batch.states])
+        for key in keys:
+            require_storable(key)
+        with self._appending, explained(self._path, "append"), writing.storable(batch):
+            with transaction(self._db):
+                ids = writing.number_runs(self._db, keys, self._ids)
+                writing.insert(self._db, batch.booked_ns, groups, ids)
+                writing.replace(self._db, batch, ids)
+                last: int = self._db.execute(query("last_seq")).fetchone()[0]
+            # Only now: ids given in a transaction that failed are nobody's.
+            self._ids.update(ids)
+        return last
+
+    def close(self) -> None:
+        """Let go of everything; appended batches are durable already."""
+        super().close()
+        with self._appending:
+            try:
+                self._db.close()
+            finally:
+                self._writer.release()
 
 
 def _reach(db: sqlite3.Connection, key: RunKey, window: Span) -> dict[str, int] | None:

@@ -1,0 +1,156 @@
+"""Copies of a ledger's file: taken while it is written, and put back when it is not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from goodput_exporter.errors import LedgerError
+from goodput_exporter.ledger.connections import connect_reader, connect_writer
+from goodput_exporter.ledger.failures import explained
+from goodput_exporter.ledger.ledger import Finding
+from goodput_exporter.ledger.lock import WriterLock
+from goodput_exporter.ledger.store import read_ledger
+
+
+def back_up(path: Path, target: Path) -> list[Finding]:
+    """
+    Copy a ledger, which may be written meanwhile, and check the copy.
+
+    The copy is one file and holds whole batches only. One that breaks a law is
+    left as ``TARGET.unsound``: better than none, but nothing to rely on.
+
+    Returns:
+        The laws that the copy breaks.
+
+    Raises:
+        LedgerError: The target exists, or either cannot be read or written.
+    """
+    if target.exists():
+        msg = f"{target}: exists already; name a new file, nothing is overwritten"
+        raise LedgerError(msg)
+    read_ledger(path).close()
+    with _beside(target, ".partial") as partial:
+        findings = _copy(path, partial)
+        place(partial, unsound(target) if findings else target)
+    return findings
+
+
+def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
+    """
+    Put a copy in the place of a ledger that nobody writes.
+
+    The copy is checked before anything is touched. The ledger that was there
+    stays beside it, together with its write-ahead log.
+
+    Args:
+        path: The ledger's file; it need not exist.
+        source: A backup.
+        name_for_old: What the file that was there is called from now on.
+
+    Returns:
+        The laws that the copy breaks; if any, nothing was changed.
+
+    Raises:
+        LedgerError: An exporter writes the ledger, or a file cannot be read or
+            written.
+    """
+    with _explained_by_os(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = WriterLock(path)
+    try:
+        read_ledger(source).close()
+        with _beside(path, ".restoring") as partial:
+            findings = _copy(source, partial)
+            if not findings:
+                _exchange(path, partial, path.with_name(name_for_old))
+    finally:
+        lock.release()
+    return findings
+
+
+def place(partial: Path, target: Path) -> None:
+    """
+    Give a finished file its name, durably, unless another has it.
+
+    Raises:
+        LedgerError: *target* exists, or its folder cannot be written.
+    """
+    with _explained_by_os(target):
+        os.link(partial, target)  # unlike a rename, never in the place of another
+        _sync_folder(target.parent)
+
+
+def unsound(target: Path) -> Path:
+    """Return what a copy is called that breaks a law."""
+    return target.with_name(target.name + ".unsound")
+
+
+@contextmanager
+def _beside(target: Path, suffix: str) -> Iterator[Path]:
+    """Make an empty file for the copy, and remove that name in the end."""
+    partial = target.with_name(target.name + suffix)
+    with _explained_by_os(partial):
+        # Its owner's alone: a ledger names runs, hosts and people's mistakes.
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> list[Finding]:
+    with (
+        explained(target, f"copy {source}"),
+        closing(connect_reader(source)) as db,
+        closing(connect_writer(target)) as copy,
+    ):
+        # All pages in one step: a writer that commits meanwhile, as an exporter
+        # does every second, would make a copy in several steps begin again.
+        db.backup(copy, pages=-1)
+        # One file that opens wherever it is taken, without a log beside it.
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+    with closing(read_ledger(target)) as reader:
+        return reader.verify()
+
+
+def _exchange(path: Path, partial: Path, old: Path) -> None:
+    with _explained_by_os(old):
+        log = path.with_name(path.name + "-wal")
+        # The old ledger is whole under its new name before the first file goes.
+        for here, there in ((path, old), (log, old.with_name(old.name + "-wal"))):
+            if here.exists():
+                os.link(here, there)
+        _sync_folder(path.parent)
+        log.unlink(missing_ok=True)
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        partial.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _explained_by_os(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as exc:
+        msg = (
+            f"{path}: exists already; nothing is overwritten. Name another file, or "
+            "remove it if an earlier attempt was cut off"
+        )
+        raise LedgerError(msg) from exc
+    except OSError as exc:
+        msg = (
+            f"{path}: cannot be written ({exc.strerror}); check the folder, the rights "
+            "on it, and that its file system has hard links"
+        )
+        raise LedgerError(msg) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
