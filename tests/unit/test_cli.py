@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from goodput_exporter import __version__, cli
+from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.services import ledger_commands
+from tests.fakes.ledger import booked, segment
 
 
 def test_config_shows_every_setting_and_its_origin(
@@ -77,3 +85,67 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr().out
     assert left.value.code == 0
     assert "--books-settle-seconds SECONDS" in said
+
+
+def test_an_unknown_action_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line, and exit status 2."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["ledger", "verfy"])
+
+    assert left.value.code == 2
+    assert "verfy: no such action; did you mean verify?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["backup", "F", "--ledger-path", "L"], ["backup", "--ledger-path=L", "F"]]
+)
+def test_a_file_may_stand_before_settings_or_after_them(words: list[str]) -> None:
+    """People write it where they think of it."""
+    chosen = cli.ledger_parser().parse(words)
+
+    assert (chosen.action, str(chosen.file)) == ("backup", "F")
+    assert vars(chosen)["ledger.path"] == "L"
+
+
+def test_what_the_ledger_is_asked_for_follows_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Settings before it would look like settings of another command."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--log-level", "info", "ledger", "verify"])
+
+    assert left.value.code == 2
+    assert "verify: nothing more is expected here" in capsys.readouterr().err
+    assert cli.main(["ledger", "backup"]) == 2
+    assert cli.main(["--log-level", "info", "ledger"]) == 2
+
+
+def test_every_action_of_the_ledger_can_be_done() -> None:
+    """What the help lists and what the program does are the same."""
+    assert cli.LEDGER.keys() == ledger_commands.ACTIONS.keys()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    """`export | head` ends without a traceback."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(open_ledger(path)) as ledger:
+        ledger.append(booked(*[segment(i, i + 1) for i in range(5_000)]))
+    export = [sys.executable, "-m", "goodput_exporter.cli", "ledger", "export"]
+
+    with subprocess.Popen(
+        [*export, "--ledger-path", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        first = program.stdout.readline()
+        program.stdout.close()
+        said = program.stderr.read()
+
+    assert first.startswith("cluster,namespace,run,")
+    assert said == ""
+    assert program.returncode == 1
