@@ -314,6 +314,42 @@ def test_an_end_in_our_downtime_is_unobserved_up_to_when_we_saw_it() -> None:
     assert books_close(story)
 
 
+def test_an_end_that_nobody_saw_is_not_called_a_failure() -> None:
+    """It may have said goodbye to nobody: what it did is not declared lost."""
+    seen = observations([life(5).save(0.0, 2).cut(5)], known_exit=False)
+    story = Observer(PINNED).watch(seen, 60)
+    resume(story, 300)
+    gone = RankExited("a" * 16, ns(START_S + 300), None, since_ns=ns(START_S + 60))
+    story.watch([gone], 320).settle(16 * 60)
+
+    assert story.fold.outcome == "unknown"
+    assert "lost" not in story.settled()
+    assert "down" not in story.settled()
+    assert books_close(story)
+
+
+def test_an_end_that_nobody_saw_was_an_outage_if_the_run_goes_on() -> None:
+    """A return after the book was closed says that the time between was down."""
+    seen = observations(
+        [
+            life(5).cut(5),
+            Rank(inc="b" * 16, pid=2, begins_s=1500)
+            .init(5)
+            .declare(4)
+            .steps(5, 9, each=10),
+        ],
+        known_exit=False,
+    )
+    story = Observer(PINNED).watch(part(seen, 0, 61), 61)
+    resume(story, 300)
+    gone = RankExited("a" * 16, ns(START_S + 300), None, since_ns=ns(START_S + 60))
+    story.watch([gone, *part(seen, 1400, 2000)], 1570)
+
+    assert story.fold.outcome == "running"
+    assert story.settled()["down"] == pytest.approx(1500 - 300, abs=1)
+    assert books_close(story)
+
+
 def test_an_end_in_our_downtime_comes_before_its_replacement() -> None:
     """Who took its place tells that it was gone by then; there is no outage to see."""
     seen = observations(

@@ -136,6 +136,7 @@ def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:
             and other is not life
         ]
         at_ns = min([at_ns, *later])
+        life.ended_unseen = seen.exit_code is None and not life.said_bye
     else:
         extend(life, at_ns, fold.durations, rules)
     life.exit_code = seen.exit_code

@@ -53,7 +53,12 @@ class Turn:
 
 @dataclass(slots=True)
 class Interruption:
-    """One incident while it happens; ``snapshot.Incident`` is its published form."""
+    """
+    One incident while it happens; ``snapshot.Incident`` is its published form.
+
+    Args:
+        unseen: It began while nobody looked, so it may have been a normal end.
+    """
 
     number: int
     began_ns: int
@@ -67,6 +72,7 @@ class Interruption:
     restored_step: int | None = None
     lost_steps: int | None = None
     gpu_ns: dict[RunState, int] = field(default_factory=dict)
+    unseen: bool = False
 
 
 @dataclass(slots=True)

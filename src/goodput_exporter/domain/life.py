@@ -99,6 +99,7 @@ class Life:
     ended_ok: bool = False
     exit_code: int | None = None
     exit_detail: str = ""
+    ended_unseen: bool = False
     joined_epoch: int = 0
     declared_epoch: int = -1
     first_step_ns: int | None = None

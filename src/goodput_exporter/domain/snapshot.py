@@ -59,7 +59,7 @@ class ModelView:
         peak_source: Where that figure is from, or why there is none.
         first_time_flops: Model FLOPs of first-time steps booked so far.
         mfu: Lifetime MFU over booked step time.
-        tokens: Tokens of the run seen so far, or None.
+        tokens: Tokens of its first-time steps so far, or None.
     """
 
     convention: str | None = None

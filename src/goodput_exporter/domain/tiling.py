@@ -75,7 +75,8 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
     """A rank is missing: the run is down, whatever the survivors report."""
     for waiting in _take_waiting(fold, stop_ns):
         life = fold.lives.get(waiting.incarnation)
-        if life is None or not life.is_alive or waiting.mark.count == 0:
+        if life is None or not life.is_alive or not _is_news(fold, waiting):
+            # Each survivor reports the step that was under way: it is one step.
             continue
         fold.steps_since_end += waiting.mark.count
         if fold.steps_since_end >= rules.stepping_on_steps:

@@ -205,7 +205,13 @@ def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
     del fold.incidents[: -INCIDENTS_KEPT + 1]
     fold.incidents.append(
         Interruption(
-            number, began_ns, at_ns, verdict.cause, verdict.rule, list(verdict.evidence)
+            number,
+            began_ns,
+            at_ns,
+            verdict.cause,
+            verdict.rule,
+            list(verdict.evidence),
+            unseen=life.ended_unseen,
         )
     )
     fold.recovering = True
@@ -255,7 +261,9 @@ def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
     elif not fold.missing:
         _close(fold, last_ns, "succeeded")
     elif is_long_ago:
-        _close(fold, last_ns, "failed")
+        # An end that nobody saw may have been a good one: nothing is lost by it.
+        unseen = bool(fold.incidents) and fold.incidents[-1].unseen
+        _close(fold, last_ns, "unknown" if unseen else "failed")
 
 
 def _close(fold: Fold, at_ns: int, outcome: str) -> None:
@@ -327,7 +335,8 @@ def _reopen(fold: Fold, at_ns: int) -> None:
     if fold.outcome == "succeeded":
         leave_out(fold.book, between)
     if fold.outcome == "unknown":
-        _take_back(fold, at_ns, between, RunState.UNOBSERVED)
+        blind = RunState.DOWN if fold.missing else RunState.UNOBSERVED
+        _take_back(fold, at_ns, between, blind)
     if fold.outcome == "failed":
         _take_back(fold, at_ns, between, RunState.DOWN)
         if fold.failed_lost is not None:

@@ -151,7 +151,9 @@ RUN_INTERRUPTIONS: Final = counter(
 
 # Runs: the model layer. Absent where FLOPs, tokens or peak are unknown.
 RUN_TOKENS: Final = counter(
-    "goodput_run_tokens_total", "Tokens of the run seen so far.", *RUN
+    "goodput_run_tokens_total",
+    "Tokens of the steps that the run completed for the first time.",
+    *RUN,
 )
 RUN_MFU: Final = gauge(
     "goodput_run_mfu_ratio",

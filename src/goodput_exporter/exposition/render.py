@@ -49,6 +49,7 @@ class MetricsPage:
         ]
         self._own = Table[PageFacts](PAGE, lambda _: (), self.isolation)
         self._latest = b""
+        self._room = 2**17  # glibc's own bound at the start
         self._packed: tuple[bytes, bytes] = (b"", gzip.compress(b"", mtime=0))
         self._packing = Lock()
 
@@ -69,7 +70,22 @@ class MetricsPage:
         )
         parts.extend(self._own.render((facts,))[0])
         self._latest = _page(parts)
+        self._keep_room(len(self._latest))
         return self._latest
+
+    def _keep_room(self, size: int) -> None:
+        """
+        Let the next page have this one's memory instead of new pages of it.
+
+        glibc asks the kernel for every block as big as the biggest freed so
+        far, and a page grows with its digits: faulting it in again took a fifth
+        of the time. Freeing an untouched block of twice the size raises that
+        bound, and how much free memory is held back, with the page and not
+        beyond. Other allocators lose nothing by it.
+        """
+        if size > self._room:
+            self._room = 2 * size
+            bytes(self._room)
 
     def latest(self) -> bytes:
         """Return the latest page; empty before the first tick."""

@@ -78,6 +78,11 @@ def run_info(run: RunView) -> tuple[Keys, Values]:
     return (labels,), _IS_SO
 
 
+def run_state(run: RunView) -> tuple[Keys, Values]:
+    """Give the state a run is in now; one that is over is in none."""
+    return (((run.state,),), _IS_SO) if run.ended_ns is None else ((), ())
+
+
 def rank_coverage(run: RunView) -> float | None:
     """Give the share of ranks that report; absent where none is expected."""
     if not run.ranks_expected:
@@ -110,7 +115,7 @@ FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Fan(names.RUN_RATIO, ratio),
     Single(names.RUN_OPEN, lambda run: run.tail_ns),
     Fan(names.RUN_INFO, run_info),
-    Fan(names.RUN_STATE, lambda run: (((run.state,),), _IS_SO)),
+    Fan(names.RUN_STATE, run_state),
     Single(names.RUN_STARTED, lambda run: run.opened_ns),
     Single(names.RUN_ENDED, lambda run: run.ended_ns),
     Single(names.RUN_SEALED, lambda run: run.sealed_through_ns),

@@ -255,7 +255,9 @@ class RunDetail(Shape):
     now: Now
     devices: Devices
     window: Window
-    live: Books = Field(description="What counters show, open tail included.")
+    live: Books = Field(
+        description="As known now: counters, the open tail, and later corrections."
+    )
     adds_up: AddsUp
     layers: Layers = Field(description="Over the window of this answer.")
     layers_by_window: dict[str, Layers]

@@ -153,7 +153,26 @@ class Bookkeeper:
                 self._take_up(key, state, now_ns)
             except LedgerCorruptError:
                 _log.exception("run %s could not be resumed; it begins anew", key)
-        return [tended.fold for tended in self._runs.values()]
+        open_now = [tended.fold for tended in self._runs.values()]
+        self._take_up_finished(now_ns)
+        return open_now
+
+    def _take_up_finished(self, now_ns: int) -> None:
+        """Keep in sight what has just ended: its last figures may be scraped yet."""
+        for run in self._ledger.runs():
+            is_recent = now_ns - (run.last_ns or 0) <= self._retention_ns
+            if not run.closed or not is_recent or run.key in self._runs:
+                continue
+            state = self._ledger.state_of(run.key)
+            if state is None:
+                continue
+            try:
+                self._take_up(run.key, state, now_ns)
+            except LedgerCorruptError:
+                _log.exception("run %s is over; its state cannot be read", run.key)
+                continue
+            self._runs[run.key].changed = False
+            self._runs[run.key].closed_ns = run.last_ns
 
     def incarnations(self) -> list[str]:
         """Return the incarnations that live, as far as is known."""

@@ -16,7 +16,7 @@ from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.services import bookkeeper
 from goodput_exporter.services.bookkeeper import NOT_WRITTEN
 from tests.fakes.ledger import MemoryLedger
-from tests.fakes.office import Office, lifetime
+from tests.fakes.office import RETENTION_S, Office, lifetime
 from tests.fakes.ranks import Rank
 from tests.fakes.stories import KEY, observations
 
@@ -364,3 +364,15 @@ def test_words_of_earlier_lives_do_not_pile_up() -> None:
 
     assert len(office.books._run_of) < 1200  # noqa: SLF001 - memory has no other sign
     assert lifetime(office.view()).adds_up
+
+
+def test_a_run_that_has_just_ended_stays_in_sight_when_the_exporter_restarts() -> None:
+    """Its last figures may not be scraped yet; after the retention they leave."""
+    ended = Office().live(Rank().init(5).steps(0, 9, each=1).bye(), until_s=40)
+    shown = ended.view()
+    again = Office(ledger=ended.ledger, begins_s=60)
+
+    assert shown.outcome == "succeeded"
+    assert again.view().sealed == shown.sealed
+    assert again.view().outcome == "succeeded"
+    assert Office(ledger=ended.ledger, begins_s=60 + RETENTION_S).views() == ()
