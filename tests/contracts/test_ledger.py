@@ -16,18 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.book import book, lengthen
 from goodput_exporter.domain.bookings import (
     Booking,
     EventKind,
     Restatement,
     RunEvent,
 )
+from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Ledger
 from goodput_exporter.ledger.opening import open_ledger
+from goodput_exporter.ledger.state import encode_state
 from tests.fakes.ledger import LLAMA, MemoryLedger, booked, segment
 from tests.fakes.postgresql import Cluster
 
@@ -180,6 +183,28 @@ def test_a_run_may_have_any_name(ledger: Ledger, name: str) -> None:
     assert ledger.runs() == [BookedRun(key, 0, 4, closed=False)]
     assert ledger.account(key).gpu_ns == {RunState.PRODUCTIVE: 32}
     assert ledger.resume().states == {key: b"\0state"}
+
+
+def test_time_that_a_fold_still_holds_is_no_hole(ledger: Ledger) -> None:
+    """The open step is in the state and in no entry; sums are asked of both."""
+    fold = Fold(LLAMA, line_ns=30, opened_ns=0, asked=8)
+    fold.steps.open = [Span(10, 20)]
+    for part in (segment(0, 10), segment(20, 30)):
+        book(fold.book, part)
+        lengthen(fold.book, 8, 10)
+    bookings = [(LLAMA, booking) for booking in fold.book.pending]
+    fold.book.pending = []
+
+    ledger.append(Batch(1, bookings, {LLAMA: encode_state(fold)}))
+    sound = ledger.verify()
+    ledger.append(booked(segment(30, 31)))
+    (extra,) = ledger.verify()
+
+    assert sound == []
+    assert extra.what == (
+        "run local/default/llama: the entries hold 168 GPU-ns productive and its "
+        "state counts 160"
+    )
 
 
 def test_sums_past_64_bits_are_exact(ledger: Ledger) -> None:

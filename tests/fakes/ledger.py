@@ -10,8 +10,9 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError, LedgerError
-from goodput_exporter.ledger.entries import Entry, encode, require_storable
+from goodput_exporter.ledger.entries import INT64_MAX, Entry, encode, require_storable
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
+from goodput_exporter.ledger.standing import differences, standing_of
 from goodput_exporter.ledger.tiling import first_break, reopenings
 
 LLAMA = RunKey("local", "default", "llama")
@@ -96,11 +97,22 @@ class MemoryLedger:
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the first break of each run's tiling."""
         keys = [run.key for run in self.runs()] if key is None else [key]
-        breaks = (first_break(by := self._by_time(k), reopenings(by)) for k in keys)
-        return [found for found in breaks if found is not None]
+        return [found for each in keys for found in self._audit(each)]
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
+
+    def _audit(self, key: RunKey) -> list[Finding]:
+        state = self._states.get(key)
+        standing = None if state is None else standing_of(state)
+        by_time = self._by_time(key)
+        unnamed = () if standing is None else standing.unnamed
+        broken = first_break(by_time, reopenings(by_time), unnamed)
+        findings = [] if broken is None else [broken]
+        if standing is None:
+            return findings
+        counted = self.account(key, Span(standing.begins_ns, INT64_MAX))
+        return findings + differences(key, standing, counted)
 
     def _by_time(self, key: RunKey) -> list[Entry]:
         return sorted(self.bookings(key), key=lambda e: (_span(e).start_ns, e.seq))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment
@@ -40,7 +40,8 @@ def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
         return []
     run_id, longest_ns = row
     findings: list[Finding] = []
-    standing = _standing(db, key, findings)
+    stored = db.execute(query("state_of"), names).fetchone()
+    standing = standing_in(key, stored, findings)
     unnamed = () if standing is None else standing.unnamed
     reopened_ns = reopenings(_entries(db, key, run_id, []))
     entries = _entries(db, key, run_id, findings)
@@ -48,32 +49,34 @@ def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
     broken = first_break(found, reopened_ns, unnamed)
     if broken is not None:
         findings.append(broken)
-    if standing is not None:
-        findings += _compared(db, key, run_id, standing)
+    if standing is not None and (bounds := scan(standing, run_id)):
+        findings += compared(key, standing, db.execute(query("account"), bounds))
     return findings
 
 
-def _standing(
-    db: sqlite3.Connection, key: RunKey, unreadable: list[Finding]
+def standing_in(
+    key: RunKey, stored: tuple[int, object] | None, unreadable: list[Finding]
 ) -> Standing | None:
-    names = (key.cluster, key.namespace, key.run)
-    row = db.execute(query("state_of"), names).fetchone()
-    if row is None:
+    """Read a state and its checksum; one that is damaged is added to *unreadable*."""
+    if stored is None:
         return None
     try:
-        return standing_of(intact("the ledger", key, *row))
+        return standing_of(intact("the ledger", key, *stored))
     except LedgerCorruptError as exc:
         unreadable.append(Finding(key, None, f"run {key}: {exc}"))
         return None
 
 
-def _compared(
-    db: sqlite3.Connection, key: RunKey, run_id: int, standing: Standing
-) -> list[Finding]:
-    since = Span(standing.begins_ns, INT64_MAX)
+def scan(standing: Standing, run_id: int) -> dict[str, int] | None:
+    """Return the bounds of the entries that a state's accounts count."""
     # Not the recorded longest segment: what it leaves out is to be found here.
-    bounds = reach(since, run_id, INT64_MAX)
-    rows = db.execute(query("account"), bounds).fetchall() if bounds else []
+    return reach(Span(standing.begins_ns, INT64_MAX), run_id, INT64_MAX)
+
+
+def compared(
+    key: RunKey, standing: Standing, rows: Iterable[tuple[str, str, int, int]]
+) -> list[Finding]:
+    """Compare a state's accounts with sums of its entries; see ``added_up``."""
     try:
         booked = added_up("the ledger", key, rows)
     except LedgerCorruptError:

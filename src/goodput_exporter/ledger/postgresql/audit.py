@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger.audit import measured
+from goodput_exporter.ledger.audit import compared, measured, scan, standing_in
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.postgresql.connections import (
@@ -27,13 +27,35 @@ def whole(db: Connection, book: int) -> list[Finding]:
     return [Finding(None, None, what)]
 
 
-def run(db: Connection, key: RunKey, run_id: int, longest_ns: int) -> list[Finding]:
-    """Return one run's unreadable entries, and the first that breaks the tiling."""
+def run(
+    db: Connection,
+    key: RunKey,
+    reach_of: tuple[int, int],
+    stored: tuple[int, object] | None,
+) -> list[Finding]:
+    """
+    Return one run's unreadable entries, and the first that breaks the tiling.
+
+    Args:
+        db: In an open transaction.
+        key: Whose.
+        reach_of: Its number and its longest segment, as recorded.
+        stored: Its state with its checksum, if it has one.
+    """
+    run_id, longest_ns = reach_of
     findings: list[Finding] = []
+    standing = standing_in(key, stored, findings)
+    unnamed = () if standing is None else standing.unnamed
     reopened_ns = reopenings(entries(db, "by_time", key, {"run_id": run_id}, []))
     found = entries(db, "by_time", key, {"run_id": run_id}, findings)
-    broken = first_break(measured(found, longest_ns, findings), reopened_ns)
-    return [*findings, broken] if broken else findings
+    broken = first_break(measured(found, longest_ns, findings), reopened_ns, unnamed)
+    if broken is not None:
+        findings.append(broken)
+    if standing is not None and (bounds := scan(standing, run_id)):
+        rows = db.execute(statement("account"), bounds)
+        exact = ((*names, int(length_ns)) for *names, length_ns in rows)
+        findings += compared(key, standing, exact)
+    return findings
 
 
 def entries(

@@ -188,7 +188,10 @@ class PostgresLedger:
 
     def _audit(self, db: Connection, key: RunKey) -> list[Finding]:
         row = db.execute(statement("reach_of"), self._named(key)).fetchone()
-        return [] if row is None else audit.run(db, key, *row)
+        if row is None:
+            return []
+        stored = db.execute(statement("state_of"), self._named(key)).fetchone()
+        return audit.run(db, key, row, stored)
 
     def _audited(
         self, check: Callable[[Connection], list[Finding]], key: RunKey | None
