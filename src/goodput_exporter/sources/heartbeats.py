@@ -13,6 +13,7 @@ from goodput_exporter.sources.limits import Limits
 from goodput_exporter.sources.processes import ProcessExit, start_ticks_of
 from goodput_exporter.sources.reception import Reception
 from goodput_exporter.sources.refusals import Counts, merge
+from goodput_exporter.sources.senders import uid_of
 from goodput_exporter.sources.sockets import (
     DIRECTORY_MODE,
     SOCKET_MODE,
@@ -108,7 +109,9 @@ class HeartbeatSource:
         """Wait for news since the last drain, at most so long; return if any came."""
         return self._intake.arrived.wait(seconds)
 
-    def watch(self, incarnation: str, pid: int, start_ticks: int) -> bool:
+    def watch(
+        self, incarnation: str, pid: int, start_ticks: int, run_id: str | None = None
+    ) -> bool:
         """
         Watch the process of an incarnation that an earlier exporter knew.
 
@@ -116,6 +119,7 @@ class HeartbeatSource:
             incarnation: Its id, from the ledger.
             pid: What ``identity`` returned then, in the same boot.
             start_ticks: The same.
+            run_id: Its run, which is its user's again; None where it said none.
 
         Returns:
             False if that process is gone, or its pid is another process's now,
@@ -123,6 +127,8 @@ class HeartbeatSource:
         """
         if start_ticks_of(pid) != start_ticks:
             return False
+        # Between two looks at the start time, so that it is this process's.
+        uid = uid_of(pid)
         try:
             process = self._intake.watch.open(pid)
         except ProcessLookupError:
@@ -130,6 +136,8 @@ class HeartbeatSource:
         if process is None or process.start_ticks != start_ticks:
             return False
         self._reception.remember(incarnation, process)
+        if run_id is not None:
+            self._reception.restore_claim(incarnation, run_id, uid)
         return True
 
     def identity(self, incarnation: str) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
+from goodput_exporter.sources.claims import Claims, is_unnamed
 from goodput_exporter.sources.limits import Limits
 from goodput_exporter.sources.messages import Message
 from goodput_exporter.sources.processes import Process
@@ -70,7 +71,7 @@ class Incarnations:
         self._limits = limits
         self._tracks: dict[str, Track] = {}
         self._by_owner: dict[str, dict[str, Track]] = {}
-        self._runs: dict[str, int] = {}
+        self._claims = Claims(limits.runs)
         self._swept_ns: int | None = None
         self.lost = 0
 
@@ -94,6 +95,10 @@ class Incarnations:
             RefusedError: It contradicts what is known, or there is no room.
         """
         track = self._tracks.get(message.inc)
+        # Before anything is kept or changed: a stranger leaves no trace. Saying
+        # no name is no way in either, for the incarnation's own name counts.
+        named = None if track is None else track.run_id
+        self._claims.check(named or message.run, message.inc, sender.uid)
         if track is None:
             track = self._open(message, sender, at_ns)
         elif track.owner != sender.owner:
@@ -101,6 +106,7 @@ class Incarnations:
         up_ns = round(message.up * NS_PER_SECOND)
         _refuse_the_impossible(track, message.seq, up_ns, cum_ns)
         flaws = self._name(track, message.run, at_ns)
+        self._claims.claim(track.run_id, sender.uid)
         if track.is_fresh:
             up_ns, clamped = _begin(track, at_ns, up_ns, cum_ns)
         else:
@@ -149,13 +155,13 @@ class Incarnations:
             return ()
         if track.run_id is not None:
             return (Flaw.RUN_CHANGED,)
-        if run_id not in self._runs and len(self._runs) >= self._limits.runs:
+        if not self._claims.has_room(run_id):
             self._sweep(at_ns, keep=track)
-            if len(self._runs) >= self._limits.runs:
+            if not self._claims.has_room(run_id):
                 if track.is_fresh and track.process is None:
                     self._evict(track)
                 raise RefusedError(Reason.RUNS, f"run {run_id}")
-        self._runs[run_id] = self._runs.get(run_id, 0) + 1
+        self._claims.keep(run_id)
         track.run_id = run_id
         return ()
 
@@ -174,6 +180,17 @@ class Incarnations:
         if track is None:
             track = self._add(Track(inc, owner_of(process.pid), process.pid, process))
             track.at_ns = at_ns
+
+    def restore_claim(self, inc: str, run_id: str, uid: int | None) -> None:
+        """Give a remembered incarnation its run name back, and the run its owner."""
+        if is_unnamed(run_id, inc):
+            return
+        track = self._tracks[inc]
+        if track.run_id is None:
+            # Beyond the bound on names too: the ledger knew it as alive.
+            self._claims.keep(run_id)
+            track.run_id = run_id
+        self._claims.claim(track.run_id, uid)
 
     def get(self, inc: str) -> Track | None:
         """Return what is known of an incarnation."""
@@ -226,10 +243,7 @@ class Incarnations:
     def _evict(self, track: Track) -> None:
         del self._tracks[track.inc]
         self._disown(track)
-        if track.run_id is not None:
-            self._runs[track.run_id] -= 1
-            if not self._runs[track.run_id]:
-                del self._runs[track.run_id]
+        self._claims.drop(track.run_id)
 
     def _disown(self, track: Track) -> None:
         own = self._by_owner.get(track.owner)

@@ -16,7 +16,7 @@ from goodput_exporter.sources.datagrams import decode, phases_of, report_of
 from goodput_exporter.sources.incarnations import Incarnations
 from goodput_exporter.sources.limits import Limits, LogGate
 from goodput_exporter.sources.messages import Message
-from goodput_exporter.sources.processes import Process, ProcessExit, describe_exit
+from goodput_exporter.sources.processes import Process, ProcessExit
 from goodput_exporter.sources.refusals import (
     ADVICE,
     Drop,
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 # the sender's clock is another one (Kata, gVisor, a time namespace).
 MAX_TRANSIT_NS: Final = 10 * NS_PER_SECOND
 MIN_TRANSIT_NS: Final = -1_000_000
-# /proc counts a start in ticks of 10 ms; two of them tell a reused pid apart.
+# /proc counts a start in ticks of 10 ms; words sent two of them before it are odd.
 START_SLACK_NS: Final = 20_000_000
 
 
@@ -74,19 +74,10 @@ class Reception:
             self.tally.drop(drops)
             self._complain_of_drops(sender, drops, received_ns)
         self.tally.accepted[sender.transport] += 1
-        process = sender.process
-        if (
-            process is not None
-            and process.started_ns is not None
-            and process.started_ns > report.at_ns + START_SLACK_NS
-        ):
-            # The pid is another process's by now, so this sender is gone.
-            detail = describe_exit(process.pid, None)
-            return [report, *self._ends(sender.owner, received_ns, detail)]
         return [report]
 
     def _report(self, message: Message, sender: Sender, received_ns: int) -> RankReport:
-        at_ns, flaws = self._position(message.mo, received_ns)
+        at_ns, flaws = self._position(message.mo, sender.process, received_ns)
         cum_ns, odd = phases_of(message)
         track, wrong = self._incarnations.admit(message, sender, at_ns, cum_ns)
         for flaw in flaws + odd + wrong:
@@ -102,19 +93,23 @@ class Reception:
         )
 
     def _position(
-        self, mono_s: float | None, received_ns: int
+        self, mono_s: float | None, process: Process | None, received_ns: int
     ) -> tuple[int, tuple[Flaw, ...]]:
         """
         Return when a message was sent, on the ledger's clock.
 
         The sender's CLOCK_MONOTONIC is ours on one kernel, and then tells how
         long the datagram waited. Where it cannot be ours, the instant of
-        reading stands in. Wall clocks are never used.
+        reading stands in. Nobody speaks before it starts, so a clock that says
+        so is odd (a time namespace), and no proof that the sender is gone: its
+        process is watched for that. Wall clocks are never used.
         """
         if mono_s is None:
             return received_ns, ()
         sent_ns = self._clock.from_monotonic(round(mono_s * NS_PER_SECOND))
-        if MIN_TRANSIT_NS <= received_ns - sent_ns <= MAX_TRANSIT_NS:
+        started_ns = None if process is None else process.started_ns
+        is_born = started_ns is None or sent_ns >= started_ns - START_SLACK_NS
+        if is_born and MIN_TRANSIT_NS <= received_ns - sent_ns <= MAX_TRANSIT_NS:
             return min(sent_ns, received_ns), ()
         return received_ns, (Flaw.CLOCK,)
 
@@ -138,6 +133,10 @@ class Reception:
     def remember(self, incarnation: str, process: Process) -> None:
         """Tie an incarnation of an earlier exporter to its watched process."""
         self._incarnations.remember(incarnation, process, self._clock.now_ns())
+
+    def restore_claim(self, incarnation: str, run_id: str, uid: int | None) -> None:
+        """Give a remembered incarnation's run back to the user that owned it."""
+        self._incarnations.restore_claim(incarnation, run_id, uid)
 
     def process_of(self, incarnation: str) -> Process | None:
         """Return the watched process that an incarnation lives in."""

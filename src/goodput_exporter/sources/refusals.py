@@ -24,6 +24,7 @@ class Reason(StrEnum):
     BACKWARDS = "backwards"
     ENDED = "ended"
     SENDER = "sender"
+    OWNER = "owner"
     INCARNATIONS = "incarnations"
     RUNS = "runs"
     RATE = "rate"
@@ -59,6 +60,9 @@ ADVICE: Final = MappingProxyType(
         "a new inc",
         Reason.SENDER: "this inc belongs to another sender; two processes share it, "
         "or one of them pretends",
+        Reason.OWNER: "a run belongs to the first user whom the kernel vouched for; "
+        "another user needs a run name of its own, and over UDP or from another pid "
+        "namespace nobody is vouched for: use the Unix socket and the host's pids",
         Reason.INCARNATIONS: "too many live incarnations; is inc drawn anew for every "
         "message instead of every process?",
         Reason.RUNS: "too many run names; is the run id drawn anew for every process?",

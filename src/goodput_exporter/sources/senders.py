@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
@@ -23,18 +24,27 @@ class Sender:
             not its owner.
         pid: Set where the kernel vouches for it.
         bucket: Its allowance.
+        uid: Its user, set where the pid is; runs belong to it.
     """
 
-    __slots__ = ("bucket", "name", "owner", "pid", "process", "transport")
+    __slots__ = ("bucket", "name", "owner", "pid", "process", "transport", "uid")
 
-    def __init__(
-        self, transport: str, name: str, owner: str, pid: int | None, bucket: Bucket
+    def __init__(  # noqa: PLR0913 - what the kernel says of a sender, in one place
+        self,
+        transport: str,
+        name: str,
+        owner: str,
+        pid: int | None,
+        bucket: Bucket,
+        *,
+        uid: int | None = None,
     ) -> None:
         self.transport = transport
         self.name = name
         self.owner = owner
         self.pid = pid
         self.bucket = bucket
+        self.uid = uid
         self.process: Process | None = None
 
 
@@ -51,7 +61,7 @@ def unix_sender(credentials: bytes, bucket: Bucket) -> Sender:
         else (0, -1, -1)
     )
     if pid > 0:
-        return Sender("unix", f"unix pid {pid}", owner_of(pid), pid, bucket)
+        return Sender("unix", f"unix pid {pid}", owner_of(pid), pid, bucket, uid=uid)
     name = f"unix uid {uid} of another pid namespace"
     return Sender("unix", name, f"uid:{uid}", None, bucket)
 
@@ -59,6 +69,19 @@ def unix_sender(credentials: bytes, bucket: Bucket) -> Sender:
 def owner_of(pid: int) -> str:
     """Return the owner that stands for a verified process."""
     return f"pid:{pid}"
+
+
+def uid_of(pid: int) -> int | None:
+    """Return the user of a process, as the kernel puts it on what it sends."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("Uid:"):
+            # Real, effective, saved, file system: credentials bear the real one.
+            return int(line.split()[1])
+    return None
 
 
 def udp_sender(host: str, port: int, bucket: Bucket) -> Sender:

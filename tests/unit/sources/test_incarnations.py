@@ -20,6 +20,8 @@ from tests.fakes.heartbeats import (
 SECOND = 1_000_000_000
 NOON_MONO_S = (NOON_NS - BOOT_NS) / SECOND
 
+ONE_S: dict[str, object] = {"pa": 0, "cum": {"init": 1}}
+
 
 def inc(number: int) -> str:
     """Return the id of one of many incarnations."""
@@ -248,16 +250,32 @@ def test_the_exit_of_an_unknown_process_is_no_news() -> None:
     assert Desk().reception.exits(ProcessExit(1, NOON_NS, 0, "exited")) == []
 
 
-def test_a_pid_that_is_someone_elses_by_now_ends_its_sender() -> None:
-    """A process that started after the words were sent did not send them."""
+def test_a_clock_behind_its_own_process_is_odd_and_no_end() -> None:
+    """A rank in a time namespace 3 s behind lives, and stands where it was read."""
     desk = Desk()
     sender = process()
     sender.process = Process(4711, 7, NOON_NS - SECOND)
 
-    report, exited = desk.hear(heartbeat(mo=NOON_MONO_S - 3), sender)
+    [report] = desk.hear(heartbeat(seq=1, up=1, mo=NOON_MONO_S - 3, **ONE_S), sender)
+    heard = desk.hear(heartbeat(seq=2, up=1, mo=NOON_MONO_S - 3, **ONE_S), sender)
 
-    assert isinstance(exited, RankExited)
-    assert (exited.since_ns, exited.at_ns) == (report.at_ns, NOON_NS)
+    assert isinstance(report, RankReport)
+    assert report.at_ns == NOON_NS
+    assert [type(each) for each in heard] == [RankReport]
+    assert desk.flaws() == {"clock": 2}
+
+
+def test_a_start_is_known_to_a_tick_only() -> None:
+    """Words that seem 10 ms older than their process are where they were sent."""
+    desk = Desk()
+    sender = process()
+    sender.process = Process(4711, 7, NOON_NS - SECOND)
+
+    [report] = desk.hear(heartbeat(up=1, mo=NOON_MONO_S - 1.01, **ONE_S), sender)
+
+    assert isinstance(report, RankReport)
+    assert report.at_ns == NOON_NS - 1_010_000_000
+    assert desk.flaws() == {}
 
 
 def test_no_incarnation_is_older_than_its_process() -> None:
