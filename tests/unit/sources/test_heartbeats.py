@@ -398,3 +398,27 @@ def test_a_dead_reader_is_an_error_and_not_silence(path: Path) -> None:
 
         with pytest.raises(SourceUnavailableError, match="thread has died"):
             drain_until(source, lambda _: False)
+
+
+def test_a_run_is_its_users_again_after_our_restart(
+    path: Path, open_source: Open
+) -> None:
+    """What /proc says of a process is what the kernel puts on its words."""
+    source = open_source(udp=("127.0.0.1", 0))
+    assert source.udp_address is not None
+    with child(path) as rank:
+        ticks = start_ticks_of(rank.pid)
+        assert ticks is not None
+        assert source.watch(INC, rank.pid, ticks, "ml/victim")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            hello = heartbeat(t="hello", inc="e" * 16, run="ml/victim", st=999_999)
+            sock.sendto(hello, source.udp_address)
+        seen = drain_until(source, lambda _: source.counts().rejected["owner"] == 1)
+
+        send(path, heartbeat(inc="f" * 16, run="ml/victim"))
+        seen += drain_until(source, count(1))
+        rank.kill()
+
+    [report] = seen
+    assert isinstance(report, RankReport)
+    assert (report.incarnation, report.verified) == ("f" * 16, True)
