@@ -183,7 +183,7 @@ class Station:
             if not life.is_alive or name not in known:
                 continue
             pid, start_ticks = known[name]
-            if self._heartbeats.watch(name, pid, start_ticks):
+            if self._heartbeats.watch(name, pid, start_ticks, fold.key.run):
                 self._watched[name] = (pid, start_ticks)
                 continue
             detail = f"pid {pid} was gone when the exporter came back"
