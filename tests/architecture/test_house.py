@@ -21,7 +21,7 @@ LONG_SHARE = 0.1
 
 # Written in pieces, or this file would be the first to break its own rule.
 MACHINE_PATHS = tuple("/" + name + "/" for name in ("work", "root", "." + "library"))
-# A path begins after a blank or a quote; "https://host/work/x" is an address.
+# A path begins after a blank or a quote; "https://host/dir/x" is an address.
 MACHINE_PATH = re.compile(
     r"(?<![\w.:/~-])(" + "|".join(map(re.escape, MACHINE_PATHS)) + ")"
 )
