@@ -362,7 +362,9 @@ def _step_mark(life: Life, report: RankReport, count: int, position_ns: int) -> 
         advanced = min(count, max(0, report.step - life.step))
     tokens, flops = _growth(life.tokens, report.tokens), None
     if report.flops is not None:
-        flops = max(0.0, report.flops - (life.flops or 0.0))
+        grew = report.flops - (life.flops or 0.0)
+        # A counter that went back has measured nothing, which is not zero.
+        flops = grew if grew >= 0 else None
         life.flops = report.flops
     life.tokens = report.tokens
     return Mark(
@@ -377,4 +379,6 @@ def _step_mark(life: Life, report: RankReport, count: int, position_ns: int) -> 
 
 
 def _growth(before: int | None, now: int | None) -> int | None:
-    return None if now is None else max(0, now - (before or 0))
+    """Return what a counter grew by; None where it went back: nothing was measured."""
+    grew = None if now is None else now - (before or 0)
+    return None if grew is None or grew < 0 else grew
