@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.domain.states import Cause
+from goodput_exporter.domain.states import Cause, RunState
 
 OUTSIDE_THE_BOOK = "outside"
 """What a restatement moves time to (or from) that is in no state of the run's book."""
@@ -25,6 +25,7 @@ class Restatement:
         gpu_ns: How much of the span moves, in nanoseconds x devices.
         cause: The cause that the moved time had.
         reason: The rule of the definitions that asks for it.
+        incident: The interruption that it follows from, or None.
     """
 
     at_ns: int
@@ -34,6 +35,35 @@ class Restatement:
     gpu_ns: int
     cause: Cause
     reason: str
+    incident: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reattribution:
+    """
+    Time whose cause is known better now, in the settled view only; states stay.
+
+    Args:
+        at_ns: When it was decided.
+        span: From the first to the last instant that it is about.
+        incident: The interruption that the time follows from, or follows from now.
+        from_cause, to_cause: What it was booked under, and what it is due to.
+        gpu_ns: How much of each state moves, in nanoseconds x devices; bad states
+            and ``lost`` only.
+        rule: The id of the rule that decides now, or ``"person"``.
+        by: Who corrected it, where a person did.
+        note: Why, in the person's words, or the evidence in a rule's.
+    """
+
+    at_ns: int
+    span: Span
+    incident: int
+    from_cause: Cause
+    to_cause: Cause
+    gpu_ns: dict[RunState, int]
+    rule: str
+    by: str = ""
+    note: str = ""
 
 
 class EventKind(StrEnum):
@@ -59,4 +89,4 @@ class RunEvent:
     detail: dict[str, str | int | float | None] = field(default_factory=dict)
 
 
-Booking = Segment | Restatement | RunEvent
+Booking = Segment | Restatement | Reattribution | RunEvent

@@ -10,7 +10,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from goodput_exporter.domain.accounting import Segment
-from goodput_exporter.domain.bookings import Booking, EventKind, Restatement, RunEvent
+from goodput_exporter.domain.bookings import (
+    Booking,
+    EventKind,
+    Reattribution,
+    Restatement,
+    RunEvent,
+)
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
@@ -70,6 +76,8 @@ def encode(key: RunKey, booking: Booking) -> Row:
             return _segment_row(key, booking)
         case Restatement():
             return _restatement_row(key, booking)
+        case Reattribution():
+            return _reattribution_row(key, booking)
         case RunEvent():
             return _event_row(key, booking)
 
@@ -142,8 +150,27 @@ def _restatement_row(key: RunKey, moved: Restatement) -> Row:
         "to_state": moved.to_state,
         "gpu_ns": moved.gpu_ns,
         "reason": moved.reason,
+        "incident": moved.incident,
     }
     return _row("restatement", span, moved.cause.value, _json(key, moved, detail))
+
+
+def _reattribution_row(key: RunKey, moved: Reattribution) -> Row:
+    span = moved.span
+    if not _in_order(span.start_ns, span.end_ns):
+        raise _impossible(key, moved)
+    detail = {
+        "at_ns": moved.at_ns,
+        "incident": moved.incident,
+        "from_cause": moved.from_cause.value,
+        "gpu_ns": {state.value: ns for state, ns in moved.gpu_ns.items()},
+        "rule": moved.rule,
+        "by": moved.by,
+        "note": moved.note,
+    }
+    said = _json(key, moved, detail)
+    # A restatement too, of the cause instead of the state: the same kind of line.
+    return _row("restatement", span, moved.to_cause.value, said)
 
 
 def _event_row(key: RunKey, event: RunEvent) -> Row:
@@ -200,8 +227,13 @@ def _segment(row: Sequence[Any]) -> Segment:
     )
 
 
-def _restatement(row: Sequence[Any]) -> Restatement:
+def _restated(row: Sequence[Any]) -> Restatement | Reattribution:
     detail = json.loads(row[12])
+    is_cause = "from_cause" in detail
+    return _reattribution(row, detail) if is_cause else _restatement(row, detail)
+
+
+def _restatement(row: Sequence[Any], detail: dict[str, Any]) -> Restatement:
     return Restatement(
         at_ns=detail["at_ns"],
         span=Span(row[1], row[2]),
@@ -210,6 +242,21 @@ def _restatement(row: Sequence[Any]) -> Restatement:
         gpu_ns=detail["gpu_ns"],
         cause=Cause(row[5]),
         reason=detail["reason"],
+        incident=detail.get("incident"),
+    )
+
+
+def _reattribution(row: Sequence[Any], detail: dict[str, Any]) -> Reattribution:
+    return Reattribution(
+        at_ns=detail["at_ns"],
+        span=Span(row[1], row[2]),
+        incident=detail["incident"],
+        from_cause=Cause(detail["from_cause"]),
+        to_cause=Cause(row[5]),
+        gpu_ns={RunState(name): ns for name, ns in detail["gpu_ns"].items()},
+        rule=detail["rule"],
+        by=detail["by"],
+        note=detail["note"],
     )
 
 
@@ -219,5 +266,5 @@ def _event(row: Sequence[Any]) -> RunEvent:
 
 
 _DECODERS: Final = MappingProxyType[str, Callable[[Sequence[Any]], Booking]](
-    {"segment": _segment, "restatement": _restatement, "event": _event}
+    {"segment": _segment, "restatement": _restated, "event": _event}
 )
