@@ -1,0 +1,129 @@
+"""What the ledger knows of one run, read once and asked about any window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from goodput_exporter.analysis.hindsight import Hindsight, hindsight
+from goodput_exporter.analysis.incidents import Incidents, incidents_of
+from goodput_exporter.analysis.stretches import Pricing, Stretch
+from goodput_exporter.domain.bookings import Booking, EventKind, RunEvent
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+
+NO_PRICES: Final = Pricing()
+
+
+class View(StrEnum):
+    """As counters showed it, or as it is known today."""
+
+    LIVE = "live"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """
+    What a run's last state says that no entry does; None is not known.
+
+    Args:
+        source: What the numbers rest on: sdk, auto, log or inferred.
+        verified: The kernel vouches for every sender.
+        upper_bound: Redone steps cannot be seen.
+        has_gpus: Ranks named GPUs; else each counts as one device.
+        outcome: ``"running"``, ``"succeeded"``, ``"failed"`` or ``"unknown"``.
+        durable_step, saved_step: Of checkpoints.
+        tokens: Of first-time steps so far. *tokens_per_step*: of the latest.
+        has_flops: Model FLOPs are known.
+        ranks_expected: How many ranks the latest attempt has.
+    """
+
+    source: str = "sdk"
+    verified: bool = True
+    upper_bound: bool = False
+    has_gpus: bool = True
+    outcome: str = "running"
+    saved_step: int | None = None
+    durable_step: int | None = None
+    step: int | None = None
+    tokens: int | None = None
+    tokens_per_step: float | None = None
+    has_flops: bool = False
+    ranks_expected: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """
+    One run.
+
+    Args:
+        key: Which.
+        bookings: All its entries, in the order of their numbers.
+        seen: The same in every view.
+        facts: From its last state; None where there is none to be read.
+        pricing: What its GPU time costs.
+    """
+
+    key: RunKey
+    bookings: tuple[Booking, ...]
+    seen: Hindsight
+    facts: RunFacts | None = None
+    pricing: Pricing = NO_PRICES
+
+    def stretches(self, view: View) -> Sequence[Stretch]:
+        """Return all of its time in one view."""
+        return self.seen.live if view is View.LIVE else self.seen.settled
+
+    @property
+    def life(self) -> Span | None:
+        """Return from its first to its last booked instant; None without one."""
+        every = (*self.seen.live, *self.seen.settled)
+        starts = [one.span.start_ns for one in every]
+        ends = [one.span.end_ns for one in every]
+        return Span(min(starts), max(ends)) if starts else None
+
+    def incidents(self, window: Span, view: View) -> Incidents:
+        """Return what interrupted it, as far as the window saw or paid for it."""
+        return incidents_of(
+            self.key,
+            self.bookings,
+            self.seen,
+            window,
+            settled=view is View.SETTLED,
+            pricing=self.pricing,
+            tokens_per_step=None if self.facts is None else self.facts.tokens_per_step,
+        )
+
+    def attempts(self) -> dict[int, Span]:
+        """Return each attempt, from its first rank's start to the next one's."""
+        life = self.life
+        begun = [
+            (number, one.at_ns)
+            for one in self.bookings
+            if isinstance(one, RunEvent) and one.kind is EventKind.ATTEMPT
+            if isinstance(number := one.detail.get("number"), int)
+        ]
+        if life is None:
+            return {}
+        last_ns = max([life.end_ns, *(at_ns for _, at_ns in begun)])
+        return {
+            number: Span(at_ns, end_ns)
+            for (number, at_ns), (_, end_ns) in pairwise([*begun, (0, last_ns)])
+        }
+
+
+def history(
+    key: RunKey,
+    bookings: Iterable[Booking],
+    *,
+    facts: RunFacts | None = None,
+    pricing: Pricing | None = None,
+) -> History:
+    """Read one run's entries."""
+    told = tuple(bookings)
+    return History(key, told, hindsight(told), facts, pricing or NO_PRICES)

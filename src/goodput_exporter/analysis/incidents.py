@@ -1,0 +1,298 @@
+"""Every interruption as one record, rebuilt from the ledger: what it took, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from goodput_exporter.analysis.hindsight import Hindsight
+from goodput_exporter.analysis.incident_events import (
+    Story,
+    find_beginnings,
+    stories_of,
+)
+from goodput_exporter.analysis.money import Cost
+from goodput_exporter.analysis.records import Interruption
+from goodput_exporter.analysis.stretches import Pricing, Stretch
+from goodput_exporter.domain.accounting import is_bad
+from goodput_exporter.domain.bookings import Booking, Reattribution
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import LAYER_OF, Cause, Layer, RunState
+
+NODE: Final = re.compile(r"\b(?:node|gpu)/([^\s/:;,]+)")
+"""How evidence names a node: as its subject, or as where its GPU is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """
+    A better cause for an incident, and who or what knew it.
+
+    Args:
+        at_ns: When it was decided.
+        from_cause, to_cause: Before and after.
+        rule: The rule's id, or ``"person"``.
+        by, note: Who, and why.
+    """
+
+    at_ns: int
+    from_cause: Cause
+    to_cause: Cause
+    rule: str
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRecord:
+    """
+    One interruption of one run; what is not known is None.
+
+    Args:
+        run, number: Whose, and which: it counts within the run, from 1.
+        began_ns: The last completed step before it, or when its attempt began.
+        detected_ns: When the first rank's incarnation ended.
+        returned_ns: When the last missing rank was back.
+        recovered_ns: When the first step above the high-water mark was complete.
+        ended_ns: Where it ends at the latest: recovered, taken over by the next
+            one, or the end of what the ledger knows.
+        how: By what the run came back.
+        cause, rule: Why, by which rule; of the view that is asked for.
+        evidence: The observations that the rule rests on.
+        nodes: Those that the evidence names, else those that the run was on; None
+            where nobody knows.
+        restored_step, lost_steps, lost_tokens: What it resumed from, and how much
+            of the work was gone.
+        corrections: Better causes that came later, oldest first.
+        wall_ns: Wall time that follows from it, by what the run did then.
+        gpu_ns: GPU time that it cost, by the view's state; bad states only.
+        by_cause: The same GPU time by cause: a hang inside another incident
+            stays a hang.
+        cost: Of that time; None where no prices were given.
+    """
+
+    run: RunKey
+    number: int
+    began_ns: int
+    detected_ns: int
+    returned_ns: int | None
+    recovered_ns: int | None
+    ended_ns: int
+    how: str | None
+    cause: Cause
+    rule: str
+    evidence: tuple[str, ...]
+    nodes: tuple[str, ...] | None
+    restored_step: int | None
+    lost_steps: int | None
+    lost_tokens: int | None
+    corrections: tuple[Correction, ...] = ()
+    wall_ns: Mapping[RunState, int] = field(default_factory=dict)
+    gpu_ns: Mapping[RunState, int] = field(default_factory=dict)
+    by_cause: Mapping[Cause, int] = field(default_factory=dict)
+    cost: Cost | None = None
+
+    @property
+    def total_gpu_ns(self) -> int:
+        """Return all GPU time that it cost."""
+        return sum(self.gpu_ns.values())
+
+    @property
+    def waited_ns(self) -> int:
+        """Return for how long the run's GPUs were not all available to it."""
+        waiting = (s for s in self.wall_ns if LAYER_OF[s] is Layer.INFRASTRUCTURE)
+        return sum(self.wall_ns[state] for state in waiting)
+
+    @property
+    def restarted_ns(self) -> int:
+        """Return for how long it started up again."""
+        return self.wall_ns.get(RunState.INITIALIZING, 0)
+
+    @property
+    def restored_ns(self) -> int:
+        """Return for how long it loaded a checkpoint."""
+        return self.wall_ns.get(RunState.RESTORING, 0)
+
+    @property
+    def recomputed_ns(self) -> int:
+        """Return for how long it redid steps."""
+        return self.wall_ns.get(RunState.RECOMPUTING, 0)
+
+    def as_interruption(self) -> Interruption:
+        """Return what the statistics read of it."""
+        return Interruption(
+            run=self.run,
+            number=self.number,
+            cause=self.cause,
+            detected_ns=self.detected_ns,
+            ended_ns=self.ended_ns,
+            recovered=self.recovered_ns is not None,
+            gpu_ns=self.gpu_ns,
+            node=self.nodes[0] if self.nodes and len(self.nodes) == 1 else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """
+    Everything bad of a run in a window, each GPU-nanosecond once.
+
+    Args:
+        records: Those with GPU time in the window, or detected in it; oldest first.
+        apart: Bad time that follows from no interruption, by cause: ``none``, or
+            ``hang`` where a stall ended by itself.
+    """
+
+    records: tuple[IncidentRecord, ...]
+    apart: Mapping[Cause, int]
+
+
+def incidents_of(  # noqa: PLR0913 - a run, its entries twice, and how to read them
+    run: RunKey,
+    bookings: Iterable[Booking],
+    seen: Hindsight,
+    window: Span,
+    *,
+    settled: bool,
+    pricing: Pricing | None = None,
+    tokens_per_step: float | None = None,
+) -> Incidents:
+    """
+    Rebuild the incidents of one window.
+
+    The GPU time of all records, by cause, and the time apart sum to the bad time
+    of the view's account in the window, cause by cause.
+
+    Args:
+        run: Whose.
+        bookings: All entries of the run, in the order of their numbers.
+        seen: ``hindsight`` of the same.
+        window: What to look at; GPU and wall time are cut to it, instants are not.
+        settled: Ask the settled view; else the live one, without later causes.
+        pricing: What the time costs; None leaves costs out.
+        tokens_per_step: Of one optimizer step of the whole run, where known.
+    """
+    stories = stories_of(bookings)
+    find_beginnings(stories, seen.live)
+    end_ns = max((one.span.end_ns for one in seen.live), default=window.end_ns)
+    spent = _spent(seen.settled if settled else seen.live, window, pricing)
+    apart = spent.pop(None, _Spent())
+    wall = _walls(seen.known if settled else seen.live, window)
+    records: list[IncidentRecord] = []
+    order = sorted(stories.values(), key=lambda story: story.detected_ns)
+    for index, story in enumerate(order):
+        cost = spent.pop(story.number, None)
+        inside = window.start_ns <= story.detected_ns < window.end_ns
+        if cost is None and not inside:
+            continue
+        later = order[index + 1].detected_ns if index + 1 < len(order) else end_ns
+        records.append(
+            _record(
+                run,
+                story,
+                cost or _Spent(),
+                wall.get(story.number, {}),
+                ended_ns=max(story.detected_ns, min(later, end_ns)),
+                settled=settled,
+                tokens_per_step=tokens_per_step,
+                priced=pricing is not None and pricing.book is not None,
+            )
+        )
+    # An incident whose beginning no entry tells (a ledger that was cut) is no
+    # record, but its time must not vanish from the sum.
+    for orphan in spent.values():
+        for cause, gpu_ns in orphan.by_cause.items():
+            apart.by_cause[cause] = apart.by_cause.get(cause, 0) + gpu_ns
+    return Incidents(tuple(records), apart.by_cause)
+
+
+@dataclass(slots=True)
+class _Spent:
+    by_state: dict[RunState, int] = field(default_factory=dict)
+    by_cause: dict[Cause, int] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
+
+
+def _spent(
+    stretches: Iterable[Stretch], window: Span, pricing: Pricing | None
+) -> dict[int | None, _Spent]:
+    found: dict[int | None, _Spent] = {}
+    for stretch in stretches:
+        gpu_ns = stretch.gpu_ns_in(window) if is_bad(stretch.state) else 0
+        if not gpu_ns:
+            continue
+        spent = found.setdefault(stretch.incident, _Spent())
+        state, cause = stretch.state, stretch.cause
+        spent.by_state[state] = spent.by_state.get(state, 0) + gpu_ns
+        spent.by_cause[cause] = spent.by_cause.get(cause, 0) + gpu_ns
+        if pricing is not None:
+            spent.cost += pricing.cost(stretch, window)
+    return found
+
+
+def _walls(known: Iterable[Stretch], window: Span) -> dict[int, dict[RunState, int]]:
+    walls: dict[int, dict[RunState, int]] = {}
+    for stretch in known:
+        inside = stretch.span.clip(window)
+        # ``degraded`` lies beside another state: its wall time is counted there.
+        if stretch.incident is None or inside is None:
+            continue
+        if stretch.state is not RunState.DEGRADED:
+            wall = walls.setdefault(stretch.incident, {})
+            wall[stretch.state] = wall.get(stretch.state, 0) + inside.length_ns
+    return walls
+
+
+def _record(  # noqa: PLR0913 - what the events, the sums and the caller know
+    run: RunKey,
+    story: Story,
+    spent: _Spent,
+    wall_ns: Mapping[RunState, int],
+    *,
+    ended_ns: int,
+    settled: bool,
+    tokens_per_step: float | None,
+    priced: bool,
+) -> IncidentRecord:
+    cause, rule, evidence = story.cause, story.rule, list(story.evidence)
+    for one in story.corrections if settled else ():
+        cause, rule = one.to_cause, one.rule
+        if one.note and not one.by:
+            evidence.append(one.note)
+    tokens = story.lost_tokens
+    if tokens is None and tokens_per_step is not None and story.lost_steps is not None:
+        tokens = round(story.lost_steps * tokens_per_step)
+    named = tuple(dict.fromkeys(NODE.findall("; ".join(evidence))))
+    nodes = named or story.nodes
+    recovered = story.recovered_ns
+    return IncidentRecord(
+        run=run,
+        number=story.number,
+        began_ns=story.detected_ns if story.began_ns is None else story.began_ns,
+        detected_ns=story.detected_ns,
+        returned_ns=story.returned_ns,
+        recovered_ns=recovered,
+        ended_ns=ended_ns if recovered is None else recovered,
+        how=story.how,
+        cause=cause,
+        rule=rule,
+        evidence=tuple(evidence),
+        nodes=nodes or None,
+        restored_step=story.restored_step,
+        lost_steps=story.lost_steps,
+        lost_tokens=tokens,
+        corrections=tuple(_correction(one) for one in story.corrections),
+        wall_ns=dict(wall_ns),
+        gpu_ns=spent.by_state,
+        by_cause=spent.by_cause,
+        cost=spent.cost if priced else None,
+    )
+
+
+def _correction(move: Reattribution) -> Correction:
+    return Correction(
+        move.at_ns, move.from_cause, move.to_cause, move.rule, move.by, move.note
+    )
