@@ -24,7 +24,7 @@ def fields(value: object, *path: str) -> Fields:
 def rows(value: object, *path: str) -> list[Fields]:
     """Return the objects in the list under *path*; whatever else is in it is left."""
     last = fields(value, *path[:-1]).get(path[-1])
-    if not isinstance(last, list):
+    if not isinstance(last, list | tuple):
         return []
     return [row for row in last if isinstance(row, Mapping)]
 
