@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
 from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life, born, extend, hear
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
+from goodput_exporter.domain.placing import place
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import lay
@@ -35,9 +37,10 @@ def advance(
         rules: The settings.
         grace_ns: Overrides the settings; 0 shows what would be booked now.
     """
-    hold_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
+    hold_ns = _hold(fold, now_ns, rules, grace_ns)
     _hear_all(fold, hold_ns, rules)
-    if not fold.lives and fold.line_ns is None:
+    _look_all(fold, hold_ns)
+    if not fold.lives and fold.line_ns is None and not fold.turns:
         return
     line_ns = _decided(fold, hold_ns, rules)
     for life in fold.lives.values():
@@ -45,11 +48,44 @@ def advance(
             extend(life, line_ns, fold.durations, rules)
     for change in _turns_before(fold, line_ns):
         lay(fold, change.at_ns, rules, hard=True)
-        turn(fold, change, rules)
+        if change.placement is None:
+            turn(fold, change, rules)
+        else:
+            place(fold, change.placement, rules)
     if fold.line_ns is not None and line_ns > fold.line_ns:
         lay(fold, line_ns, rules, hard=False)
     close_if_over(fold, hold_ns, rules)
+    review(fold, hold_ns)
     forget_the_dead(fold)
+
+
+def _hold(fold: Fold, now_ns: int, rules: Rules, grace_ns: int | None) -> int:
+    """
+    Return up to when nothing can be overtaken any more.
+
+    Source:
+        Rule 14: an instant seals when every agent of the run has delivered past
+        it, at the latest after the settle delay.
+    """
+    hold_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
+    if not fold.delivered or grace_ns is not None:
+        return hold_ns
+    patience_ns = rules.settle_ns
+    if now_ns - fold.resumed_ns < rules.settle_after_start_ns:
+        patience_ns = rules.settle_after_start_ns
+    delivered_ns = min(fold.delivered.values())
+    return min(hold_ns, max(delivered_ns, now_ns - patience_ns))
+
+
+def _look_all(fold: Fold, hold_ns: int) -> None:
+    """Turn what the cluster said of the pods, and cannot be overtaken, into turns."""
+    due = [seen for seen in fold.placements if seen.at_ns <= hold_ns]
+    fold.placements = [seen for seen in fold.placements if seen.at_ns > hold_ns]
+    for seen in due:
+        # What is older than the line comes too late to move it: it holds from there.
+        at_ns = max(seen.at_ns, fold.line_ns or seen.at_ns)
+        moved = seen if at_ns == seen.at_ns else replace(seen, at_ns=at_ns)
+        fold.turns.append(Turn(at_ns, "", begins=False, placement=moved))
 
 
 def _hear_all(fold: Fold, hold_ns: int, rules: Rules) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from goodput_exporter.domain.cause_rule import Role, Rule
@@ -11,7 +11,14 @@ from goodput_exporter.domain.cause_rules import RULES
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.states import Cause
 
-__all__ = ["NOTHING_SEEN", "RULES", "Ending", "Verdict", "attribute", "explain"]
+__all__ = [
+    "NOTHING_SEEN",
+    "RULES",
+    "Ending",
+    "Verdict",
+    "evidence_of_end",
+    "explain",
+]
 
 NOTHING_SEEN: Final = "nothing-seen"
 """The rule's id where no observation can have begun it."""
@@ -166,17 +173,16 @@ class Ending:
     detail: str
 
 
-def attribute(seen: Ending) -> Verdict:
-    """Name the cause of an end of which only the process itself was seen."""
+def evidence_of_end(seen: Ending, at_ns: int) -> list[Evidence]:
+    """Return what the end of a process says of its cause, dated *at_ns*."""
     evidence = []
     if seen.stalled:
-        evidence.append(Evidence(0, Kind.STALL, "step"))
+        evidence.append(Evidence(at_ns, Kind.STALL, "step"))
     if seen.exit_code is not None:
         # The kernel told a signal from a return, so 137 is a plain return here.
         code = seen.exit_code
         reason = f"signal {-code}" if code < 0 else f"exit {code}"
-        evidence.append(Evidence(0, Kind.PROCESS_EXIT, reason))
+        evidence.append(Evidence(at_ns, Kind.PROCESS_EXIT, reason))
     if seen.said_bye:
-        evidence.append(Evidence(0, Kind.GOODBYE, "failed"))
-    verdict = explain(0, evidence)
-    return replace(verdict, evidence=(seen.detail,) if seen.detail else ())
+        evidence.append(Evidence(at_ns, Kind.GOODBYE, "failed"))
+    return evidence

@@ -10,6 +10,7 @@ from goodput_exporter.domain.bookings import (
     OUTSIDE_THE_BOOK,
     Booking,
     EventKind,
+    Reattribution,
     Restatement,
     RunEvent,
 )
@@ -29,9 +30,10 @@ class Book:
         corrections: What *live* lacks to say what is known today: the restated
             time, but for what was lost, which only the settled view tells apart.
         wall_ns: The book's wall time so far, by how many devices it counted.
-        moves: The latest restatements behind *corrections*, oldest first.
+        moves, recauses: The latest moves behind *corrections*, oldest first.
         outside: The latest spans between an end and a reopening, in no book.
         outside_ns: All of them together.
+        recaused: GPU time whose cause was corrected, by ``"from>to"``; live states.
         pending: Booked and not written to the ledger yet.
         blind: Lately booked as down or unobserved: what late evidence may fill.
     """
@@ -48,9 +50,24 @@ class Book:
     pending: list[Booking] = field(default_factory=list)
     blind: list[Segment] = field(default_factory=list)
     late_ns: int = 0
+    recaused: dict[str, int] = field(default_factory=dict)
+    recauses: list[Reattribution] = field(default_factory=list)
+
+    @property
+    def decided_since(self) -> tuple[Restatement | Reattribution, ...]:
+        """Return the latest moves of both kinds, in the order of their dates."""
+        both: list[Restatement | Reattribution] = [*self.moves, *self.recauses]
+        return tuple(sorted(both, key=lambda move: move.at_ns))
 
 
-BLIND: Final = (RunState.DOWN, RunState.UNOBSERVED)
+BLIND: Final = (
+    RunState.QUEUED,
+    RunState.SUSPENDED,
+    RunState.DOWN,
+    RunState.SCHEDULING,
+    RunState.PROVISIONING,
+    RunState.UNOBSERVED,
+)
 """States booked without a word from the ranks; late evidence may name such time."""
 BLIND_KEPT: Final = 64
 MOVES_KEPT: Final = 64
@@ -61,7 +78,7 @@ def book(into: Book, segment: Segment) -> None:
     """Book one segment in both views and join it to the one before if it goes on."""
     gpu_ns = segment.gpu_ns
     into.live.add(segment.state, gpu_ns, segment.cause)
-    into.settled.add(segment.kept_as or segment.state, gpu_ns, segment.cause)
+    into.settled.add(*settled_as(segment))
     if segment.model_flops is not None:
         into.model_flops = (into.model_flops or 0.0) + segment.model_flops
     if segment.state in BLIND:
@@ -71,6 +88,17 @@ def book(into: Book, segment: Segment) -> None:
         into.pending[-1] = _joined(last, segment)
     else:
         into.pending.append(segment)
+
+
+def settled_as(segment: Segment) -> tuple[RunState, int, Cause]:
+    """
+    Return state, GPU time and cause of a segment in the settled view.
+
+    An execution that is kept is nobody's cost; what it replaced is ``lost``.
+    """
+    state = segment.kept_as or segment.state
+    cause = segment.cause if state is segment.state else Cause.NONE
+    return state, segment.gpu_ns, cause
 
 
 def note(into: Book, at_ns: int, kind: EventKind, **detail: str | float | None) -> None:
@@ -87,6 +115,7 @@ def restate(  # noqa: PLR0913 - each is a column of the entry
     *,
     cause: Cause,
     reason: str,
+    incident: int | None = None,
 ) -> None:
     """Move time between states in the settled view; the live view stays."""
     if gpu_ns == 0:
@@ -94,15 +123,40 @@ def restate(  # noqa: PLR0913 - each is a column of the entry
     from_state, to_state = moved
     states = {state.value: state for state in RunState}
     if from_state in states:
-        into.settled.add(states[from_state], -gpu_ns, cause)
+        into.settled.add(states[from_state], -gpu_ns, _cost(cause, to_state))
     if to_state in states:
-        into.settled.add(states[to_state], gpu_ns, cause)
+        into.settled.add(states[to_state], gpu_ns, _cost(cause, from_state))
     key = f"{from_state}>{to_state}"
     into.restated[key] = into.restated.get(key, 0) + gpu_ns
-    move = Restatement(at_ns, span, from_state, to_state, gpu_ns, cause, reason)
+    move = Restatement(
+        at_ns, span, from_state, to_state, gpu_ns, cause, reason, incident
+    )
     into.pending.append(move)
     if RunState.LOST.value not in moved:
         _correct(into, move)
+
+
+def _cost(cause: Cause, other: str) -> Cause:
+    """What was lost was nobody's cost before: the work was good, or merely slow."""
+    return Cause.NONE if other == RunState.LOST.value else cause
+
+
+def recause(into: Book, move: Reattribution) -> None:
+    """Move time between causes in the settled view; the live view stays."""
+    before, after = move.from_cause, move.to_cause
+    for state, gpu_ns in move.settled_gpu_ns.items():
+        into.settled.add(state, -gpu_ns, before)
+        into.settled.add(state, gpu_ns, after)
+    for state, gpu_ns in move.gpu_ns.items():
+        into.corrections.add(state, -gpu_ns, before)
+        into.corrections.add(state, gpu_ns, after)
+    moved = sum(move.gpu_ns.values()) + move.settled_gpu_ns.get(RunState.LOST, 0)
+    if before is not after and moved:
+        key = f"{before.value}>{after.value}"
+        into.recaused[key] = into.recaused.get(key, 0) + moved
+    into.pending.append(move)
+    into.recauses.append(move)
+    del into.recauses[:-MOVES_KEPT]
 
 
 def lengthen(into: Book, devices: int, length_ns: int) -> None:
@@ -129,7 +183,9 @@ def _correct(into: Book, move: Restatement) -> None:
     del into.moves[:-MOVES_KEPT]
 
 
-def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -> bool:
+def fill(
+    into: Book, at_ns: int, span: Span, state: RunState, blind: RunState
+) -> list[Segment]:
     """
     Let late evidence name time that was booked blind.
 
@@ -143,16 +199,16 @@ def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -
         blind: Which blind state it may fill: down or unobserved.
 
     Returns:
-        Whether any time was moved.
+        What was moved, as it was booked.
     """
     left: list[Segment] = []
-    moved = False
+    moved: list[Segment] = []
     for segment in into.blind:
         inside = segment.span.clip(span) if segment.state is blind else None
         if inside is None:
             left.append(segment)
             continue
-        moved = True
+        moved.append(replace(segment, span=inside))
         restate(
             into,
             at_ns,
@@ -161,6 +217,7 @@ def fill(into: Book, at_ns: int, span: Span, state: RunState, blind: RunState) -
             inside.length_ns * segment.devices,
             cause=segment.cause,
             reason="rule 14: late evidence",
+            incident=segment.incident,
         )
         before = Span(segment.span.start_ns, inside.start_ns)
         after = Span(inside.end_ns, segment.span.end_ns)

@@ -48,8 +48,10 @@ class Reattribution:
         span: From the first to the last instant that it is about.
         incident: The interruption that the time follows from, or follows from now.
         from_cause, to_cause: What it was booked under, and what it is due to.
-        gpu_ns: How much of each state moves, in nanoseconds x devices; bad states
-            and ``lost`` only.
+        from_incident: The interruption that the time was booked under, or None.
+        gpu_ns: How much of each state moves as the live view booked it, in
+            nanoseconds x devices; bad states only.
+        settled_gpu_ns: The same as the settled view calls it, ``lost`` included.
         rule: The id of the rule that decides now, or ``"person"``.
         by: Who corrected it, where a person did.
         note: Why, in the person's words, or the evidence in a rule's.
@@ -60,7 +62,9 @@ class Reattribution:
     incident: int
     from_cause: Cause
     to_cause: Cause
+    from_incident: int | None
     gpu_ns: dict[RunState, int]
+    settled_gpu_ns: dict[RunState, int]
     rule: str
     by: str = ""
     note: str = ""

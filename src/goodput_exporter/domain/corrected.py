@@ -7,12 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from goodput_exporter.domain.accounting import Account, Segment
-from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, Restatement
+from goodput_exporter.domain.bookings import (
+    OUTSIDE_THE_BOOK,
+    Reattribution,
+    Restatement,
+)
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 
+Move = Restatement | Reattribution
 
-def correct(segments: Sequence[Segment], moves: Iterable[Restatement]) -> list[Segment]:
+
+def correct(segments: Sequence[Segment], moves: Iterable[Move]) -> list[Segment]:
     """
     Apply restatements to the segments that they are about.
 
@@ -25,9 +31,28 @@ def correct(segments: Sequence[Segment], moves: Iterable[Restatement]) -> list[S
     """
     whole = list(segments)
     for move in moves:
-        if is_about_time(move):
+        if isinstance(move, Reattribution):
+            whole = [part for each in whole for part in _recaused(each, move)]
+        elif is_about_time(move):
             whole = _moved(whole, move)
     return whole
+
+
+def _recaused(segment: Segment, move: Reattribution) -> list[Segment]:
+    """Give the part of a segment that a reattribution is about its better cause."""
+    inside = segment.span.clip(move.span)
+    whose = segment.incident, segment.cause
+    if (
+        inside is None
+        or whose != (move.from_incident, move.from_cause)
+        or segment.state not in move.gpu_ns
+    ):
+        return [segment]
+    before = Span(segment.span.start_ns, inside.start_ns)
+    after = Span(inside.end_ns, segment.span.end_ns)
+    found = [replace(segment, span=s) for s in (before, after) if s.length_ns]
+    due = replace(segment, span=inside, cause=move.to_cause, incident=move.incident)
+    return [*found, due]
 
 
 def is_about_time(move: Restatement) -> bool:

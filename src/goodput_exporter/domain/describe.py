@@ -8,8 +8,14 @@ from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.book import Book
-from goodput_exporter.domain.bookings import Booking, Restatement
-from goodput_exporter.domain.corrected import correct, extend, join_segments, shift
+from goodput_exporter.domain.bookings import Booking, Reattribution, Restatement
+from goodput_exporter.domain.corrected import (
+    Move,
+    correct,
+    extend,
+    join_segments,
+    shift,
+)
 from goodput_exporter.domain.fold import Fold, Interruption, reference_of
 from goodput_exporter.domain.peaks import peak_of, why_no_peak
 from goodput_exporter.domain.ratios import LayerRatios, ratios
@@ -83,11 +89,15 @@ class Published:
     def add(self, bookings: Sequence[Booking], now_ns: int) -> None:
         """Take what has been committed, in the order of its numbers."""
         segments = [each for each in bookings if isinstance(each, Segment)]
-        moves = [each for each in bookings if isinstance(each, Restatement)]
+        moves = [
+            each for each in bookings if isinstance(each, Restatement | Reattribution)
+        ]
         for segment in segments:
             self.rolling.add(segment, now_ns)
         for move in moves:
-            self.rolling.restate(move, now_ns)
+            # The windows' ratios are formed of states: causes do not matter there.
+            if isinstance(move, Restatement):
+                self.rolling.restate(move, now_ns)
         self.recent = told(self.recent, segments, moves)[-RECENT:]
 
 
@@ -176,7 +186,7 @@ def view_of(
         wall_ns=tail.wall_ns,
         outside=tuple(ahead.book.outside),
         outside_ns=ahead.book.outside_ns,
-        moves=tuple(ahead.book.moves),
+        moves=ahead.book.decided_since,
     )
 
 
@@ -186,7 +196,7 @@ def _shown_step(position: int | None) -> int | None:
 
 
 def told(
-    recent: Sequence[Segment], segments: Sequence[Segment], moves: Sequence[Restatement]
+    recent: Sequence[Segment], segments: Sequence[Segment], moves: Sequence[Move]
 ) -> list[Segment]:
     """Return the timeline that goes on with *segments*, as *moves* correct it."""
     whole = extend(recent, segments)
@@ -231,7 +241,8 @@ def _ratios(  # noqa: PLR0913, PLR0917 - what is booked, what is not, and the pe
         window = Span(begin_ns, max(now_ns, _end_ns(tail), begin_ns))
         account.merge(tally(tail.segments, window))
         for move in tail.moves:
-            shift(account, move, window)
+            if isinstance(move, Restatement):
+                shift(account, move, window)
         flops = _flops(flops, tail.decided, window)
         found[name] = ratios(account, model_flops=flops, peak_flops=peak_flops)
     found["lifetime"] = ratios(

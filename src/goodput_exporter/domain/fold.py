@@ -15,10 +15,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment, is_bad
-from goodput_exporter.domain.book import BLIND, Book, book, lengthen
+from goodput_exporter.domain.book import BLIND, Book, book, lengthen, settled_as
+from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.life import Life, Mark
 from goodput_exporter.domain.limits import Durations
-from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
+from goodput_exporter.domain.observations import (
+    Delivered,
+    ModelFacts,
+    RankExited,
+    RankReport,
+)
+from goodput_exporter.domain.placement import Owner, Placement
 from goodput_exporter.domain.progress import Group, Progress, keep
 from goodput_exporter.domain.reference import Reference
 from goodput_exporter.domain.runs import RunKey
@@ -30,6 +37,11 @@ REFERENCES_KEPT: Final = 8
 INCIDENTS_KEPT: Final = 128
 LIVES_KEPT: Final = 64
 BURIED_KEPT: Final = 1024
+EVIDENCE_KEPT: Final = 512
+PLACEMENTS_KEPT: Final = 4096
+
+Observation = RankReport | RankExited | Placement | Evidence | Delivered
+"""All that a run's fold can take."""
 
 
 @dataclass(slots=True)
@@ -44,11 +56,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class Turn:
-    """A rank that began or ended: the run's make-up changes there."""
+    """
+    The run's make-up changes there: a rank began or ended, or pods came or went.
+
+    Args:
+        placement: Set where it is the pods, and there is no *incarnation*.
+    """
 
     at_ns: int
     incarnation: str
     begins: bool
+    placement: Placement | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +75,13 @@ class Interruption:
     One incident while it happens; ``snapshot.Incident`` is its published form.
 
     Args:
+        gpu_ns, settled_ns: What it has cost, by the live and the settled view.
         unseen: It began while nobody looked, so it may have been a normal end.
+        since_ns: When the attempt began that it ended.
+        said, ending: What the ended process said of its end, in words and as
+            evidence; *evidence* is these and what else decided.
+        nodes: Where the run's pods were.
+        corrected_by, note: Of a person's correction; no rule overrules it.
     """
 
     number: int
@@ -73,6 +97,36 @@ class Interruption:
     lost_steps: int | None = None
     gpu_ns: dict[RunState, int] = field(default_factory=dict)
     unseen: bool = False
+    settled_ns: dict[RunState, int] = field(default_factory=dict)
+    since_ns: int = 0
+    said: list[str] = field(default_factory=list)
+    ending: list[Evidence] = field(default_factory=list)
+    tokens_lost: int | None = None
+    nodes: list[str] = field(default_factory=list)
+    corrected_by: str = ""
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Owed:
+    """Bad time of one kind since the last completed step: one may cost it yet."""
+
+    state: RunState
+    cause: Cause
+    incident: int | None
+    start_ns: int
+    end_ns: int
+    gpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an incident that the fold has forgotten cost, as the ledger says it."""
+
+    span: tuple[int, int]
+    cause: Cause
+    gpu_ns: dict[RunState, int]
+    settled_ns: dict[RunState, int]
 
 
 @dataclass(slots=True)
@@ -95,6 +149,13 @@ class Fold:
         members: Ranks that the present attempt has seen.
         incidents: All of them, oldest first; the last may be open.
         recovering: Time booked now follows from the last incident.
+        since_step: Bad time booked since the last completed step.
+        seen: Evidence that may explain an end; *has_news* until it was looked at.
+        placed: Where its pods stand at the line; None without a cluster.
+        placements: The same for instants that the line has not reached.
+        owner: Whose the run is.
+        is_done: The last ranks said that they are done, and it has not ended yet.
+        delivered: Up to when each agent of the run has delivered.
     """
 
     key: RunKey
@@ -141,18 +202,38 @@ class Fold:
     failed_lost: Group | None = None
     source: str = "sdk"
     verified: bool = True
+    since_step: list[Owed] = field(default_factory=list)
+    seen: list[Evidence] = field(default_factory=list)
+    has_news: bool = False
+    placed: Placement | None = None
+    placements: list[Placement] = field(default_factory=list)
+    owner: Owner = field(default_factory=Owner)
+    is_done: bool = False
+    delivered: dict[str, int] = field(default_factory=dict)
     interruptions: int = 0
     last_exit_ns: int = 0
     serial: int = 0
 
 
-def observe(fold: Fold, observation: RankReport | RankExited) -> None:
+def observe(fold: Fold, seen: Observation) -> None:
     """Take an observation; nothing is decided before ``advance``."""
-    if isinstance(observation, RankReport):
-        if observation.role == "trainer":
-            fold.inbox.append(observation)
-    else:
-        fold.exits.append(observation)
+    match seen:
+        case RankReport():
+            if seen.role == "trainer":
+                fold.inbox.append(seen)
+        case RankExited():
+            fold.exits.append(seen)
+        case Placement():
+            fold.placements.append(seen)
+            del fold.placements[:-PLACEMENTS_KEPT]
+        case Evidence():
+            if seen not in fold.seen:
+                fold.seen.append(seen)
+                fold.has_news = True
+                del fold.seen[:-EVIDENCE_KEPT]
+        case Delivered():
+            known_ns = fold.delivered.get(seen.agent, 0)
+            fold.delivered[seen.agent] = max(known_ns, seen.through_ns)
 
 
 def reference_of(fold: Fold) -> Reference:
@@ -201,7 +282,7 @@ def emit(
     # Progress is nobody's cost, not even the first step after an interruption.
     incident = context.incident if is_bad(state) else None
     cause = cause_of(fold, incident)
-    if state is RunState.STALLED:
+    if state is RunState.STALLED and incident is None:
         cause = Cause.HANG
     devices = fold.asked if state in BLIND else context.devices
     flops = None
@@ -263,9 +344,37 @@ def incident_of(fold: Fold, number: int) -> Interruption | None:
 
 
 def _charge(fold: Fold, segment: Segment) -> None:
+    """Book a segment, as its incident's cost or as what one may cost yet."""
     book(fold.book, segment)
-    if segment.incident is not None:
-        incident = incident_of(fold, segment.incident)
-        if incident is not None:
-            spent = incident.gpu_ns
-            spent[segment.state] = spent.get(segment.state, 0) + segment.gpu_ns
+    number = segment.incident
+    incident = None if number is None else incident_of(fold, number)
+    if incident is not None:
+        spend(incident, segment)
+    since_ns = fold.last_step_ns
+    if since_ns is None or segment.span.start_ns < since_ns:
+        return
+    if is_bad(segment.state) and segment.state is not RunState.DEGRADED:
+        _owe(fold, segment)
+
+
+def _owe(fold: Fold, segment: Segment) -> None:
+    span, whose = segment.span, (segment.state, segment.cause, segment.incident)
+    for owed in fold.since_step:
+        if (owed.state, owed.cause, owed.incident) == whose:
+            owed.gpu_ns += segment.gpu_ns
+            owed.end_ns = max(owed.end_ns, span.end_ns)
+            return
+    fold.since_step.append(Owed(*whose, span.start_ns, span.end_ns, segment.gpu_ns))
+
+
+def spend(incident: Interruption, segment: Segment) -> None:
+    """Add a segment to what an incident has cost, in both views."""
+    add_to(incident.gpu_ns, segment.state, segment.gpu_ns)
+    state, gpu_ns, _ = settled_as(segment)
+    if state is segment.state:
+        add_to(incident.settled_ns, state, gpu_ns)
+
+
+def add_to(amounts: dict[RunState, int], state: RunState, gpu_ns: int) -> None:
+    """Add GPU time of a state to *amounts*."""
+    amounts[state] = amounts.get(state, 0) + gpu_ns

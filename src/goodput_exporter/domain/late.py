@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goodput_exporter.domain.accounting import Segment, is_bad
 from goodput_exporter.domain.book import fill
-from goodput_exporter.domain.fold import Fold, Waiting
+from goodput_exporter.domain.fold import Fold, Waiting, add_to, incident_of
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
@@ -20,10 +21,23 @@ def fill_blind(fold: Fold, life: Life, blind: RunState, rules: Rules) -> None:
             break
         late = Span(span.start_ns, min(span.end_ns, line_ns))
         fold.book.late_ns += late.length_ns
-        if fill(fold.book, line_ns, late, state, blind) and is_step:
+        moved = fill(fold.book, line_ns, late, state, blind)
+        for segment in moved:
+            _recharge(fold, segment, state)
+        if moved and is_step:
             # The step's time is not whole any more: it is no sample.
             fold.partial = True
             fold.steps.stalled |= state is RunState.STALLED and not _news(fold, life)
+
+
+def _recharge(fold: Fold, segment: Segment, state: RunState) -> None:
+    """Let an incident's cost follow what late evidence moved."""
+    number = segment.incident
+    incident = None if number is None else incident_of(fold, number)
+    for amounts in () if incident is None else (incident.gpu_ns, incident.settled_ns):
+        add_to(amounts, segment.state, -segment.gpu_ns)
+        if is_bad(state):
+            add_to(amounts, state, segment.gpu_ns)
 
 
 def _late_time(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.states import Phase
+from goodput_exporter.domain.xids import XidClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,116 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class MigInstance:
+    """
+    One MIG device: a compute instance within a GPU instance.
+
+    Args:
+        uuid: Its own, ``MIG-...``; *parent_uuid* is the GPU's.
+        gpu_instance, compute_instance: NVML's ids, which a new layout reuses.
+        profile: Such as ``"1g.10gb"``; empty where the driver does not say.
+        gpu_slices: Slices of its GPU instance, which others may share.
+        compute_slices: Slices that are its own.
+        memory_bytes: Memory of its GPU instance.
+        memory_used_bytes: None where the driver does not say.
+    """
+
+    uuid: str
+    parent_uuid: str
+    gpu_instance: int
+    compute_instance: int
+    profile: str
+    gpu_slices: int
+    compute_slices: int
+    memory_bytes: int
+    memory_used_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MigLayout:
+    """
+    How a GPU is partitioned; seen whole, never half of an old and a new one.
+
+    Args:
+        at_ns: When it was enumerated, on the ledger's clock.
+        slices: The compute slices of the whole GPU, such as 7.
+        instances: None of them while MIG is on and empty.
+    """
+
+    at_ns: int
+    slices: int
+    instances: tuple[MigInstance, ...] = ()
+
+    def share(self, instance: MigInstance) -> float:
+        """
+        Return the fraction of the GPU that an instance is, by compute slices.
+
+        By compute slices, because two compute instances in one GPU instance have
+        its GPU slices in common: so the shares never sum to more than 1.
+        """
+        return instance.compute_slices / self.slices
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """
+    Time for which one reason held a GPU's clocks down.
+
+    Args:
+        reason: Such as ``"sw_power_cap"``; one of ``CLOCK_REASONS`` of the source.
+        total_ns: A counter; NVML's own begins with the driver, ours with us.
+        is_sampled: NVML has no counter for it: the sampled reasons were added up,
+            each for the time since the sample before it.
+    """
+
+    reason: str
+    total_ns: int
+    is_sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GpuHealth:
+    """
+    Counters of errors and wear, read more rarely; what is not supported is None.
+
+    Args:
+        at_ns: When they were read, on the ledger's clock.
+        ecc_corrected, ecc_uncorrected: Since the driver was loaded.
+        ecc_corrected_lifetime, ecc_uncorrected_lifetime: Of the board.
+        rows_remapped_corrected, rows_remapped_uncorrected: After errors of a kind.
+        row_remap_pending: A reset will remap a row. *row_remap_failed*: replace it.
+        pages_retired_corrected, pages_retired_uncorrected: Before Ampere.
+        page_retirement_pending: A reset will retire a page.
+        pcie_replays: Packets sent again.
+        nvlinks, nvlinks_active: Links that the GPU has, and that are up.
+        nvlink_replays, nvlink_recoveries, nvlink_crc_errors: Over all links.
+        recovery_action: What would recover it, such as ``"none"``, ``"gpu_reset"``.
+        unsupported: Fields that this device or driver does not have.
+    """
+
+    at_ns: int
+    ecc_corrected: int | None = None
+    ecc_uncorrected: int | None = None
+    ecc_corrected_lifetime: int | None = None
+    ecc_uncorrected_lifetime: int | None = None
+    rows_remapped_corrected: int | None = None
+    rows_remapped_uncorrected: int | None = None
+    row_remap_pending: bool | None = None
+    row_remap_failed: bool | None = None
+    pages_retired_corrected: int | None = None
+    pages_retired_uncorrected: int | None = None
+    page_retirement_pending: bool | None = None
+    pcie_replays: int | None = None
+    nvlinks: int | None = None
+    nvlinks_active: int | None = None
+    nvlink_replays: int | None = None
+    nvlink_recoveries: int | None = None
+    nvlink_crc_errors: int | None = None
+    recovery_action: str | None = None
+    unsupported: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
 class GpuSample:
     """
     One GPU at one instant; what the device does not support is None.
@@ -149,7 +260,20 @@ class GpuSample:
     Args:
         index: NVML's index, which may change over a reboot; *uuid* does not.
         busy_ratio: Share of the sample period with at least one kernel resident.
+        memory_busy_ratio: Share of it in which memory was read or written.
         energy_joules: Since the driver was loaded.
+        memory_temperature_celsius: Of its memory; None on most boards.
+        pcie_sent_rate, pcie_received_rate: Bytes per second; read by opt-in only.
+        sm_active_ratio, tensor_active_ratio, dram_active_ratio: GPM's, by opt-in:
+            means since the sample before, Hopper and newer.
+        clock_reasons: Why the clocks are as they are now; empty is unhindered.
+        throttled: Time by reason, each a counter.
+        processes: Host pids of compute processes; read by opt-in only.
+        health: The newest counters of errors and wear.
+        mig: None where MIG is off or unknown.
+        unsupported: Fields that this device or driver does not have.
+        refused: Fields whose value cannot be, so that it was not taken.
+        took_ns: How long the driver took to answer this sample.
     """
 
     index: int
@@ -166,6 +290,20 @@ class GpuSample:
     sm_clock_hertz: int | None = None
     memory_clock_hertz: int | None = None
     unsupported: frozenset[str] = field(default_factory=frozenset)
+    memory_busy_ratio: float | None = None
+    memory_temperature_celsius: int | None = None
+    pcie_sent_rate: int | None = None
+    pcie_received_rate: int | None = None
+    sm_active_ratio: float | None = None
+    tensor_active_ratio: float | None = None
+    dram_active_ratio: float | None = None
+    clock_reasons: frozenset[str] | None = None
+    throttled: tuple[Throttled, ...] = ()
+    processes: tuple[int, ...] | None = None
+    health: GpuHealth | None = None
+    mig: MigLayout | None = None
+    refused: frozenset[str] = field(default_factory=frozenset)
+    took_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +314,9 @@ class GpuLost:
     Args:
         uuid: Remembered from earlier samples; None if it never answered.
         code: The NVML return code, or None when the call outlived its deadline.
-        reason: ``"lost"``, ``"hanging"``, ``"unknown"`` or ``"error"``.
+        reason: ``"lost"``, ``"hanging"``, ``"unknown"``, ``"reset_required"`` or
+            ``"error"``; ``"replaced"`` by another GPU at its index; ``"paused"``
+            while we were asked to let go of the driver, which is no fault.
     """
 
     index: int
@@ -185,6 +325,48 @@ class GpuLost:
     code: int | None
     reason: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class XidCount:
+    """
+    How often one GPU reported one XID while we listened.
+
+    Args:
+        uuid: The GPU; under MIG too, where NVML reports on the parent.
+        xid: NVIDIA's code. *xid_class*: whose fault it is, or ``"unknown"``.
+        total: A counter that survives a restart of the driver, not of us.
+        last_at_ns: When the newest one came, on the ledger's clock.
+    """
+
+    uuid: str
+    xid: int
+    xid_class: XidClass
+    total: int
+    last_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuInventory:
+    """
+    Which GPUs there should be and which answer.
+
+    Args:
+        on_bus: NVIDIA GPUs that sysfs lists, driver or not; None where unknown.
+        visible: How many answer.
+        missing: UUIDs seen earlier that do not answer now, in order.
+        replaced: UUIDs at whose index another GPU has appeared, in order.
+    """
+
+    on_bus: int | None
+    visible: int
+    missing: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> int:
+        """How many there should be, by the bus or by memory, whichever is more."""
+        return max(self.on_bus or 0, self.visible + len(self.missing))
 
 
 GpuObservation = GpuSample | GpuLost

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
-from goodput_exporter.domain.bookings import Restatement
+from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.runs import RunKey
@@ -154,7 +154,7 @@ class RunView:
     wall_ns: Mapping[int, int] = field(default_factory=dict)
     outside: tuple[Span, ...] = ()
     outside_ns: int = 0
-    moves: tuple[Restatement, ...] = ()
+    moves: tuple[Restatement | Reattribution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Final
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.book import BLIND
-from goodput_exporter.domain.bookings import Restatement
+from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.fold import Fold, cause_of, context_of
 from goodput_exporter.domain.life import Life
+from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import (
@@ -43,7 +44,7 @@ class Tail:
     """
 
     decided: tuple[Segment, ...]
-    moves: tuple[Restatement, ...]
+    moves: tuple[Restatement | Reattribution, ...]
     foreseen: tuple[Segment, ...]
     wall_ns: dict[int, int]
 
@@ -77,7 +78,11 @@ def tail_of(fold: Fold, now_ns: int, rules: Rules, silence_ns: int) -> Tail:
     pending = fold.book.pending
     return Tail(
         tuple(booked for booked in pending if isinstance(booked, Segment)),
-        tuple(booked for booked in pending if isinstance(booked, Restatement)),
+        tuple(
+            booked
+            for booked in pending
+            if isinstance(booked, Restatement | Reattribution)
+        ),
         tuple(foreseen),
         {devices: ns for devices, ns in wall_ns.items() if ns},
     )
@@ -109,7 +114,7 @@ def _segments(fold: Fold, spans: Sequence[Span], state: RunState) -> list[Segmen
     context = context_of(fold)
     incident = None if state is RunState.PRODUCTIVE else context.incident
     cause = cause_of(fold, incident)
-    if state is RunState.STALLED:
+    if state is RunState.STALLED and incident is None:
         cause = Cause.HANG
     devices = fold.asked if state in BLIND else context.devices
     short = fold.asked - devices
@@ -128,14 +133,17 @@ def _segments(fold: Fold, spans: Sequence[Span], state: RunState) -> list[Segmen
 def _undecided(fold: Fold, now_ns: int, rules: Rules, silence_ns: int) -> list[Segment]:
     """Name what the line has not reached: by the last word, while it counts."""
     line_ns = now_ns if fold.line_ns is None else fold.line_ns
-    if fold.missing and not fold.stepping_on:
-        return _segments(fold, [Span(line_ns, now_ns)], RunState.DOWN)
+    if is_out(fold):
+        return _segments(fold, [Span(line_ns, now_ns)], outage_state(fold))
     # One whose end lies ahead of the line still has something to say of it.
     lives = [
         life
         for life in fold.lives.values()
         if life.is_alive or (life.ended_ns or 0) > line_ns
     ]
+    if not lives and fold.placed is not None:
+        state = quiet_state(fold) or RunState.INITIALIZING
+        return _segments(fold, [Span(line_ns, now_ns)], state)
     heard_ns = max((life.reported_ns for life in lives), default=line_ns)
     known_ns = min(now_ns, max(line_ns, heard_ns))
     believed_ns = min(now_ns, max(known_ns, heard_ns + silence_ns))

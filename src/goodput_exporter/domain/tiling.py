@@ -10,16 +10,18 @@ from goodput_exporter.domain.bookings import EventKind
 from goodput_exporter.domain.fold import (
     Fold,
     Waiting,
+    add_to,
     context_of,
     emit,
     emit_steps,
     reference_of,
 )
 from goodput_exporter.domain.life import Life
+from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
 from goodput_exporter.domain.progress import Advance, commit, complete, cut, restore
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.domain.states import Phase, RunState
+from goodput_exporter.domain.states import Cause, Phase, RunState
 from goodput_exporter.domain.windows import Mix, level, mix
 
 LITTLE_NS: Final = 1_000_000
@@ -38,7 +40,7 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
     """
     if fold.line_ns is None or fold.ended_ns is not None:
         return
-    if fold.missing and not fold.stepping_on:
+    if is_out(fold):
         _outage(fold, stop_ns, rules)
         return
     members = _members(fold, stop_ns)
@@ -47,6 +49,24 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
     elif any(_lives_at(life, fold.line_ns) for life in fold.lives.values()):
+        _cover(fold, stop_ns, RunState.UNOBSERVED)
+    elif fold.placed is not None:
+        _quiet(fold, stop_ns, rules, hard=hard)
+
+
+def _quiet(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
+    """No rank is there: containers start up, or nobody tells what they do."""
+    state, line_ns = quiet_state(fold), fold.line_ns or 0
+    limit_ns = rules.stall_floors_ns[Phase.INIT]
+    begun_ns = 0 if fold.placed is None else fold.placed.at_ns
+    if state is RunState.INITIALIZING and stop_ns - begun_ns > limit_ns:
+        _cover(fold, max(line_ns, begun_ns + limit_ns), RunState.INITIALIZING)
+        _cover(fold, stop_ns, RunState.STALLED)
+    elif state is not None:
+        _cover(fold, stop_ns, state)
+    elif hard and any(life.started_ns >= stop_ns for life in fold.lives.values()):
+        _cover(fold, stop_ns, RunState.INITIALIZING)
+    elif hard or stop_ns - begun_ns > rules.settle_after_start_ns:
         _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
@@ -72,7 +92,7 @@ def _cover(fold: Fold, stop_ns: int, state: RunState) -> None:
 
 
 def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
-    """A rank is missing: the run is down, whatever the survivors report."""
+    """A rank is missing: the run is out, whatever the survivors report."""
     for waiting in _take_waiting(fold, stop_ns):
         life = fold.lives.get(waiting.incarnation)
         if life is None or not life.is_alive or not _is_news(fold, waiting):
@@ -81,7 +101,7 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
         fold.steps_since_end += waiting.mark.count
         if fold.steps_since_end >= rules.stepping_on_steps:
             # Survivors complete new steps: the run has shown itself elastic.
-            _cover(fold, waiting.at_ns, RunState.DOWN)
+            _cover(fold, waiting.at_ns, outage_state(fold))
             fold.stepping_on = True
             fold.active = _survivors(fold)
             fold.degraded_by = fold.incidents[-1].number if fold.incidents else None
@@ -89,7 +109,7 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             _apply(fold, waiting, rules)
             lay(fold, stop_ns, rules, hard=True)
             return
-    _cover(fold, stop_ns, RunState.DOWN)
+    _cover(fold, stop_ns, outage_state(fold))
     _drop_before(fold, stop_ns)
 
 
@@ -314,19 +334,29 @@ def _went_back(fold: Fold, step: int, at_ns: int, high_water: int | None) -> Non
     progress, book = fold.progress, fold.book
     lost_steps = 0 if high_water is None else max(0, high_water - step)
     lost = cut(progress, step)
-    for state, gpu_ns in (
-        (RunState.PRODUCTIVE, lost.productive),
-        (RunState.SLOW, lost.slow),
-    ):
-        book.settled.add(state, -gpu_ns)
-        book.settled.add(RunState.LOST, gpu_ns)
+    incident = fold.incidents[-1] if fold.recovering else None
+    cause = Cause.NONE if incident is None else incident.cause
+    book.settled.add(RunState.PRODUCTIVE, -lost.productive)
+    book.settled.add(RunState.SLOW, -lost.slow)
+    book.settled.add(RunState.LOST, lost.productive + lost.slow, cause)
     if progress.durable is not None and step < progress.durable:
         progress.durable = step
-    if fold.recovering:
-        incident = fold.incidents[-1]
+    if incident is not None:
+        add_to(incident.settled_ns, RunState.LOST, lost.productive + lost.slow)
         incident.restored_step, incident.lost_steps = step, lost_steps
+        if fold.tokens_per_step is not None:
+            incident.tokens_lost = round(lost_steps * fold.tokens_per_step)
     fold.seen_step = step
-    note(book, at_ns, EventKind.RESTORED, step=step, lost_steps=lost_steps)
+    note(
+        book,
+        at_ns,
+        EventKind.RESTORED,
+        step=step,
+        lost_steps=lost_steps,
+        incident=None if incident is None else incident.number,
+        lost_tokens=None if incident is None else incident.tokens_lost,
+        cause=cause.value,
+    )
 
 
 def _learn_rates(fold: Fold, waiting: Waiting, advance: Advance) -> None:
@@ -372,6 +402,7 @@ def _finish(
         fold.durations.observe(Phase.TRAIN_STEP, each_ns)
     fold.partial = False
     fold.last_step_ns = waiting.at_ns
+    fold.since_step = []
     if fold.recovering and (high_water is None or advance.last > high_water):
         _recovered(fold, waiting.at_ns)
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from goodput_exporter.domain import steps as step_time
 from goodput_exporter.domain.accounting import Segment
-from goodput_exporter.domain.attribution import Ending, attribute
+from goodput_exporter.domain.attribution import Ending, evidence_of_end
 from goodput_exporter.domain.book import leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
+from goodput_exporter.domain.causes import adopt, verdict_of, words_of
 from goodput_exporter.domain.fold import (
     BURIED_KEPT,
     INCIDENTS_KEPT,
@@ -16,6 +17,7 @@ from goodput_exporter.domain.fold import (
     Fold,
     Interruption,
     Turn,
+    add_to,
     cause_of,
     emit_steps,
     incident_of,
@@ -23,6 +25,7 @@ from goodput_exporter.domain.fold import (
 )
 from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life
+from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.progress import begin_epoch, cut
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
@@ -42,11 +45,8 @@ def turn(fold: Fold, change: Turn, rules: Rules) -> None:
 
 def _begin(fold: Fold, life: Life, rules: Rules) -> None:
     at_ns = life.started_ns
-    if fold.line_ns is None:
-        fold.line_ns = fold.opened_ns = at_ns
-        note(fold.book, at_ns, EventKind.OPENED, run=fold.key.run)
-    if fold.ended_ns is not None:
-        _reopen(fold, at_ns)
+    open_book(fold, at_ns)
+    fold.is_done = False
     was_missing = bool(fold.missing)
     _resize(fold, life)
     if _opens_attempt(fold, life, at_ns, was_missing=was_missing):
@@ -55,17 +55,27 @@ def _begin(fold: Fold, life: Life, rules: Rules) -> None:
     life.joined_epoch = fold.progress.epoch
     _give_back(fold, life)
     if was_missing and not fold.missing:
-        _returned(fold, at_ns)
+        returned(fold, at_ns)
     if not fold.missing:
         fill_blind(fold, life, RunState.DOWN, rules)
 
 
+def open_book(fold: Fold, at_ns: int) -> None:
+    """Begin a run's book, or go on with one that was closed."""
+    if fold.line_ns is None:
+        fold.line_ns = fold.opened_ns = at_ns
+        note(fold.book, at_ns, EventKind.OPENED, run=fold.key.run)
+    if fold.ended_ns is not None:
+        _reopen(fold, at_ns)
+
+
 def _resize(fold: Fold, life: Life) -> None:
-    """Asked is the largest attempt's size (without Kubernetes nobody declares it)."""
+    """Asked is what a workload declares; without one, the largest attempt's size."""
     alive = sum(1 for other in fold.lives.values() if other.is_alive)
     world = life.world_size if life.world_size > 0 else alive
     asked = world * life.devices
-    if asked > fold.asked:
+    is_declared = fold.placed is not None and fold.placed.asked > 0
+    if asked > fold.asked and not is_declared:
         if fold.asked:
             note(fold.book, life.started_ns, EventKind.RESIZED, devices=asked)
         fold.asked = asked
@@ -106,6 +116,8 @@ def _open_attempt(fold: Fold, life: Life, at_ns: int, *, restarts: bool) -> None
     fold.attempt_ns = at_ns
     fold.members = []
     how = How.PROCESS
+    if fold.placed is not None and fold.placed.how is not None:
+        how = fold.placed.how
     if fold.stepping_on:
         how = How.ELASTIC
     elif life.pid is not None and any(
@@ -137,7 +149,8 @@ def _give_back(fold: Fold, life: Life) -> None:
         fold.stepping_on = False
 
 
-def _returned(fold: Fold, at_ns: int) -> None:
+def returned(fold: Fold, at_ns: int) -> None:
+    """Note that nothing of the run is missing any more."""
     if fold.incidents and fold.incidents[-1].returned_ns is None:
         fold.incidents[-1].returned_ns = at_ns
         note(fold.book, at_ns, EventKind.RETURNED, incident=fold.incidents[-1].number)
@@ -164,15 +177,34 @@ def _end(fold: Fold, life: Life, rules: Rules) -> None:
     at_ns = life.ended_ns
     fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
     if life.ended_ok:
+        fold.is_done = not any(other.is_alive for other in fold.lives.values())
         return
     if _is_cascade(fold, life, rules):
         fold.incidents[-1].evidence.append(f"then {_said(life)}")
         fold.incidents[-1].returned_ns = None
-    elif not fold.missing or fold.stepping_on:
+    elif fold.stepping_on or not (fold.missing or is_out(fold)):
         _interrupt(fold, life, at_ns, rules)
     else:
-        fold.incidents[-1].evidence.append(f"then {_said(life)}")
+        _follow(fold, life)
     fold.missing.append(life.rank)
+
+
+def _follow(fold: Fold, life: Life) -> None:
+    """Note the end of a rank that follows from an interruption seen before."""
+    if not fold.incidents:
+        return
+    incident, at_ns = fold.incidents[-1], life.ended_ns or 0
+    incident.evidence.append(f"then {_said(life)}")
+    if not incident.ending:
+        # The pods' dates are cut to seconds: this is the end that they told of.
+        ending = Ending(
+            stalled=False,
+            said_bye=life.said_bye,
+            exit_code=life.exit_code,
+            detail=_said(life),
+        )
+        incident.ending = evidence_of_end(ending, at_ns)
+        fold.has_news = True
 
 
 def _is_cascade(fold: Fold, life: Life, rules: Rules) -> bool:
@@ -193,41 +225,58 @@ def _is_cascade(fold: Fold, life: Life, rules: Rules) -> bool:
 
 def _interrupt(fold: Fold, life: Life, at_ns: int, rules: Rules) -> None:
     """The first rank to end opens an incident; those after it are its cascade."""
+    hung = fold.steps.stalled or _is_overdue(fold, life, rules)
+    ending = Ending(hung, life.said_bye, life.exit_code, _said(life))
+    # An incarnation that ends before its first step began no earlier than itself.
+    began_ns = max(life.started_ns, fold.last_step_ns or 0)
+    incident = Interruption(0, began_ns, at_ns, Cause.UNKNOWN, "", [])
+    incident.unseen = life.ended_unseen
+    incident.said = [_said(life)]
+    incident.ending = evidence_of_end(ending, at_ns)
+    interrupt(fold, incident, rules, rank=life.rank)
+
+
+def interrupt(
+    fold: Fold, incident: Interruption, rules: Rules, *, rank: int | None = None
+) -> None:
+    """
+    Open an incident: name its cause, and charge it with what it cut short.
+
+    Args:
+        fold: The line has reached the instant of the incident's detection.
+        incident: Without number and cause yet.
+        rules: The settings.
+        rank: The first to end, where that is known.
+    """
     emit_steps(
         fold, step_time.judge(fold.steps, reference_of(fold), rules.reference_step_ns)
     )
-    hung = fold.steps.stalled or _is_overdue(fold, life, rules)
-    verdict = attribute(Ending(hung, life.said_bye, life.exit_code, _said(life)))
-    # An incarnation that ends before its first step began no earlier than itself.
-    began_ns = max(life.started_ns, fold.last_step_ns or 0)
     fold.interruptions += 1
-    number = fold.interruptions
+    incident.number = fold.interruptions
+    incident.since_ns = fold.attempt_ns
+    incident.nodes = [] if fold.placed is None else list(fold.placed.nodes)
+    verdict = verdict_of(fold, incident)
+    incident.cause, incident.rule = verdict.cause, verdict.rule
+    incident.evidence = words_of(incident, verdict)
     del fold.incidents[: -INCIDENTS_KEPT + 1]
-    fold.incidents.append(
-        Interruption(
-            number,
-            began_ns,
-            at_ns,
-            verdict.cause,
-            verdict.rule,
-            list(verdict.evidence),
-            unseen=life.ended_unseen,
-        )
-    )
+    fold.incidents.append(incident)
     fold.recovering = True
     fold.steps_since_end = 0
     fold.stepping_on = False
     emit_steps(fold, step_time.end_open(fold.steps, RunState.INTERRUPTED))
     fold.active = None
+    adopt(fold, incident, incident.detected_ns)
     note(
         fold.book,
-        at_ns,
+        incident.detected_ns,
         EventKind.INTERRUPTED,
-        incident=number,
-        cause=verdict.cause.value,
-        rule=verdict.rule,
-        rank=life.rank,
-        evidence=_said(life),
+        incident=incident.number,
+        began_ns=incident.began_ns,
+        cause=incident.cause.value,
+        rule=incident.rule,
+        rank=rank,
+        evidence="; ".join(incident.evidence),
+        nodes=",".join(incident.nodes),
     )
 
 
@@ -250,6 +299,8 @@ def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
     """Rule 15: end the run when nothing of it is left."""
     if fold.ended_ns is not None or fold.line_ns is None or fold.turns:
         return
+    if fold.placed is not None and fold.placed.ended is None:
+        return
     silent = [life for life in fold.lives.values() if life.is_alive]
     last_ns = max([fold.last_exit_ns, *(life.reported_ns for life in silent)])
     is_long_ago = now_ns - last_ns >= rules.end_after_ns
@@ -257,16 +308,16 @@ def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
         return
     if silent:
         if is_long_ago:
-            _close(fold, last_ns, "unknown")
+            close(fold, last_ns, "unknown")
     elif not fold.missing:
-        _close(fold, last_ns, "succeeded")
+        close(fold, last_ns, "succeeded")
     elif is_long_ago:
         # An end that nobody saw may have been a good one: nothing is lost by it.
         unseen = bool(fold.incidents) and fold.incidents[-1].unseen
-        _close(fold, last_ns, "unknown" if unseen else "failed")
+        close(fold, last_ns, "unknown" if unseen else "failed")
 
 
-def _close(fold: Fold, at_ns: int, outcome: str) -> None:
+def close(fold: Fold, at_ns: int, outcome: str) -> None:
     """Close the book at the last exit; what was booked since goes out of it again."""
     emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
     emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
@@ -290,11 +341,13 @@ def _put_out(fold: Fold, segment: Segment) -> None:
         segment.gpu_ns,
         cause=segment.cause,
         reason="rule 15: the run was over",
+        incident=segment.incident,
     )
     number = segment.incident
     incident = None if number is None else incident_of(fold, number)
     if incident is not None:
-        incident.gpu_ns[segment.state] -= segment.gpu_ns
+        add_to(incident.gpu_ns, segment.state, -segment.gpu_ns)
+        add_to(incident.settled_ns, segment.state, -segment.gpu_ns)
 
 
 def _lose(fold: Fold, at_ns: int) -> None:
@@ -309,6 +362,8 @@ def _lose(fold: Fold, at_ns: int) -> None:
 
 def _move_lost(fold: Fold, at_ns: int, amounts: tuple[int, int], *, back: bool) -> None:
     span = Span(fold.opened_ns, at_ns)
+    incident = fold.incidents[-1] if fold.incidents else None
+    sign = -1 if back else 1
     for state, gpu_ns in zip(
         (RunState.PRODUCTIVE, RunState.SLOW), amounts, strict=True
     ):
@@ -319,9 +374,12 @@ def _move_lost(fold: Fold, at_ns: int, amounts: tuple[int, int], *, back: bool) 
             span,
             (moved[1], moved[0]) if back else moved,
             gpu_ns,
-            cause=Cause.NONE,
+            cause=Cause.NONE if incident is None else incident.cause,
             reason="rule 4: the run failed" if not back else "section 8: it goes on",
+            incident=None if incident is None else incident.number,
         )
+        if incident is not None:
+            add_to(incident.settled_ns, RunState.LOST, sign * gpu_ns)
 
 
 def _reopen(fold: Fold, at_ns: int) -> None:
@@ -337,7 +395,7 @@ def _reopen(fold: Fold, at_ns: int) -> None:
     if fold.outcome == "unknown":
         blind = RunState.DOWN if fold.missing else RunState.UNOBSERVED
         _take_back(fold, at_ns, between, blind)
-    if fold.outcome == "failed":
+    if fold.outcome in {"failed", "deleted"}:
         _take_back(fold, at_ns, between, RunState.DOWN)
         if fold.failed_lost is not None:
             lost, fold.failed_lost = fold.failed_lost, None
@@ -359,10 +417,12 @@ def _take_back(fold: Fold, at_ns: int, span: Span, state: RunState) -> None:
         span.length_ns * fold.asked,
         cause=cause_of(fold, last) if state is RunState.DOWN else Cause.NONE,
         reason="section 8: the run was reopened",
+        incident=last if state is RunState.DOWN else None,
     )
     if state is RunState.DOWN and fold.incidents:
-        spent = fold.incidents[-1].gpu_ns
-        spent[state] = spent.get(state, 0) + span.length_ns * fold.asked
+        incident, gpu_ns = fold.incidents[-1], span.length_ns * fold.asked
+        add_to(incident.gpu_ns, state, gpu_ns)
+        add_to(incident.settled_ns, state, gpu_ns)
 
 
 def reopen(fold: Fold) -> None:

@@ -163,7 +163,9 @@ def _reattribution_row(key: RunKey, moved: Reattribution) -> Row:
         "at_ns": moved.at_ns,
         "incident": moved.incident,
         "from_cause": moved.from_cause.value,
-        "gpu_ns": {state.value: ns for state, ns in moved.gpu_ns.items()},
+        "from_incident": moved.from_incident,
+        "gpu_ns": _by_state(moved.gpu_ns),
+        "settled_gpu_ns": _by_state(moved.settled_gpu_ns),
         "rule": moved.rule,
         "by": moved.by,
         "note": moved.note,
@@ -253,11 +255,21 @@ def _reattribution(row: Sequence[Any], detail: dict[str, Any]) -> Reattribution:
         incident=detail["incident"],
         from_cause=Cause(detail["from_cause"]),
         to_cause=Cause(row[5]),
-        gpu_ns={RunState(name): ns for name, ns in detail["gpu_ns"].items()},
+        from_incident=detail["from_incident"],
+        gpu_ns=_of_states(detail["gpu_ns"]),
+        settled_gpu_ns=_of_states(detail["settled_gpu_ns"]),
         rule=detail["rule"],
         by=detail["by"],
         note=detail["note"],
     )
+
+
+def _by_state(amounts: dict[RunState, int]) -> dict[str, int]:
+    return {state.value: gpu_ns for state, gpu_ns in amounts.items()}
+
+
+def _of_states(amounts: dict[str, int]) -> dict[RunState, int]:
+    return {RunState(name): gpu_ns for name, gpu_ns in amounts.items()}
 
 
 def _event(row: Sequence[Any]) -> RunEvent:

@@ -12,13 +12,12 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.bookings import Booking
 from goodput_exporter.domain.describe import Around, Published, counted_of, view_of
-from goodput_exporter.domain.fold import Fold, observe
-from goodput_exporter.domain.observations import (
-    RankReport,
-    RunObservation,
-)
+from goodput_exporter.domain.evidence import Evidence
+from goodput_exporter.domain.fold import Fold, Observation, observe
+from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
+from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.rolling import HOUR_NS
-from goodput_exporter.domain.runs import RunKey, key_of
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import Span
@@ -26,6 +25,7 @@ from goodput_exporter.domain.tail import tail_of
 from goodput_exporter.errors import AccountingError, LedgerCorruptError, LedgerError
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
+from goodput_exporter.services.routing import Router
 
 BACKLOG: Final = 200_000
 """Observations kept while the ledger fails, the newest. Each report carries the
@@ -95,6 +95,7 @@ class Bookkeeper:
         ledger: Where bookings go; this is its only writer.
         rules: The settings of the folds.
         cluster, namespace: Of runs that no workload owns.
+        node: The node that these are on; what is seen of it may explain their ends.
         silence_ns: From when on a rank counts as silent in views.
         retention_ns: How long a finished run stays in sight once its end is
             written down.
@@ -112,17 +113,17 @@ class Bookkeeper:
         silence_ns: int,
         retention_ns: int,
         most_runs: int = RUNS,
+        node: str = "",
     ) -> None:
         self._ledger = ledger
         self._rules = rules
-        self._cluster = cluster
-        self._namespace = namespace
+        self._router = Router(cluster, namespace, node)
+        self._agents: dict[str, set[RunKey]] = {}
         self._silence_ns = silence_ns
         self._retention_ns = retention_ns
         self._most_runs = most_runs
         self._runs: dict[RunKey, Tended] = {}
-        self._run_of: dict[str, RunKey] = {}
-        self._backlog: deque[RunObservation] = deque(maxlen=BACKLOG)
+        self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
         self._up_to_date_ns = 0
         self._is_behind = False
@@ -183,9 +184,16 @@ class Bookkeeper:
             if life.is_alive
         ]
 
-    def take(self, observations: Iterable[RunObservation]) -> None:
-        """Take what sources saw; nothing is decided before the next tick."""
-        self._backlog.extend(observations)
+    def take(self, observations: Iterable[Observation], agent: str = "") -> None:
+        """
+        Take what sources saw; nothing is decided before the next tick.
+
+        Args:
+            observations: In the order in which they came.
+            agent: Who delivered them, where that is another program: its runs
+                seal no further than it has delivered.
+        """
+        self._backlog.extend((seen, agent) for seen in observations)
 
     def tick(self, now_ns: int, meta: Mapping[str, str] | None = None) -> bool:
         """
@@ -239,30 +247,48 @@ class Bookkeeper:
     def _route_all(self, now_ns: int) -> bool:
         """Give every observation to its run; what the ledger cannot tell now waits."""
         while self._backlog:
-            seen = self._backlog.popleft()
+            seen, agent = self._backlog.popleft()
             try:
-                self._route(seen, now_ns)
+                self._route(seen, agent, now_ns)
             except LedgerError as exc:
-                self._backlog.appendleft(seen)
+                self._backlog.appendleft((seen, agent))
                 self.failures += 1
                 _log.warning("the ledger cannot be read, the tick waits: %s", exc)
                 return False
         return True
 
-    def _route(self, seen: RunObservation, now_ns: int) -> None:
-        key = self._run_of.get(seen.incarnation)
-        if isinstance(seen, RankReport):
-            if seen.role != "trainer":
-                return
-            if key is None:
-                key = key_of(seen, cluster=self._cluster, namespace=self._namespace)
-            if key not in self._runs and not self._open(key, now_ns):
-                return
-            self._run_of[seen.incarnation] = key
-        if key is None or key not in self._runs:
+    def _route(self, seen: Observation, agent: str, now_ns: int) -> None:
+        match seen:
+            case RankReport():
+                self._route_report(seen, agent, now_ns)
+            case RankExited():
+                key = self._router.run_of(seen.incarnation)
+                self._give([] if key is None else [key], seen)
+            case Placement():
+                if seen.key in self._runs or self._open(seen.key, now_ns):
+                    lately = self._router.locate(seen)
+                    self._give([seen.key], seen, *lately)
+            case Evidence():
+                self._give(self._router.runs_about(seen), seen)
+            case Delivered():
+                self._give(self._agents.get(seen.agent, ()), seen)
+
+    def _route_report(self, seen: RankReport, agent: str, now_ns: int) -> None:
+        if seen.role != "trainer":
             return
-        observe(self._runs[key].fold, seen)
-        self._runs[key].changed = True
+        key = self._router.run_of_report(seen)
+        if key not in self._runs and not self._open(key, now_ns):
+            return
+        if agent:
+            self._agents.setdefault(agent, set()).add(key)
+        lately = self._router.bind(seen.incarnation, key)
+        self._give([key], seen, *lately)
+
+    def _give(self, keys: Iterable[RunKey], *seen: Observation) -> None:
+        for tended in (self._runs[key] for key in keys if key in self._runs):
+            for each in seen:
+                observe(tended.fold, each)
+            tended.changed = True
 
     def _open(self, key: RunKey, now_ns: int) -> bool:
         """Begin a run or go on with one; False where there is no room for it."""
@@ -314,11 +340,16 @@ class Bookkeeper:
         fold.resumed_ns = now_ns
         tended = Tended(fold, state)
         lately = Span(now_ns - DAY_NS, now_ns)
-        booked: list[Booking] = [*self._segments(key, lately), *fold.book.moves]
+        booked: list[Booking] = [*self._segments(key, lately), *fold.book.decided_since]
         tended.published.add(booked, now_ns)
         tended.published.counted = counted_of(fold)
         self._runs[key] = tended
-        self._run_of.update(dict.fromkeys(fold.lives, key))
+        for name in fold.lives:
+            self._router.bind(name, key)
+        if fold.placed is not None:
+            self._router.locate(fold.placed)
+        for agent in fold.delivered:
+            self._agents.setdefault(agent, set()).add(key)
 
     def _decide(self, now_ns: int, meta: dict[str, str]) -> Batch | None:
         bookings: list[tuple[RunKey, Booking]] = []
@@ -417,15 +448,25 @@ class Bookkeeper:
 
     def _forget(self, now_ns: int) -> None:
         """Let finished runs go out of sight; the ledger keeps them."""
-        for key, tended in list(self._runs.items()):
-            if tended.closed_ns is None or tended.changed or self._is_behind:
-                continue
-            if now_ns - tended.closed_ns > self._retention_ns:
-                del self._runs[key]
+        gone = {
+            key
+            for key, tended in self._runs.items()
+            if not (tended.closed_ns is None or tended.changed or self._is_behind)
+            and now_ns - tended.closed_ns > self._retention_ns
+        }
+        for key in gone:
+            del self._runs[key]
+        self._router.forget(gone)
+        for agent in list(self._agents):
+            self._agents[agent] -= gone
+            if not self._agents[agent]:
+                del self._agents[agent]
         lives = sum(len(tended.fold.lives) for tended in self._runs.values())
-        if len(self._run_of) > 2 * lives + STRAYS:
-            self._run_of = {
-                name: key
-                for key, tended in self._runs.items()
-                for name in tended.fold.lives
-            }
+        if self._router.incarnations > 2 * lives + STRAYS:
+            self._router.keep(
+                {
+                    name: key
+                    for key, tended in self._runs.items()
+                    for name in tended.fold.lives
+                }
+            )

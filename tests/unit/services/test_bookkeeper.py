@@ -362,7 +362,7 @@ def test_words_of_earlier_lives_do_not_pile_up() -> None:
     office.watch(observations(lives), 3010, tick_s=10.0)
     office.views()
 
-    assert len(office.books._run_of) < 1200  # noqa: SLF001 - memory has no other sign
+    assert office.books._router.incarnations < 1200  # noqa: SLF001 - no other sign
     assert lifetime(office.view()).adds_up
 
 

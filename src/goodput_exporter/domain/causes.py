@@ -1,0 +1,174 @@
+"""Why a run's interruptions happened, told better as more is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from goodput_exporter.domain.attribution import Verdict, explain
+from goodput_exporter.domain.book import recause
+from goodput_exporter.domain.bookings import Reattribution
+from goodput_exporter.domain.fold import (
+    Fold,
+    Interruption,
+    Spent,
+    add_to,
+    incident_of,
+)
+from goodput_exporter.domain.settings import MINUTE_NS
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause, RunState
+
+PERSON: Final = "person"
+"""The rule's id where a person decided."""
+SECTION_7: Final = "since-last-step"
+"""The rule's id of what an interruption costs since the last completed step."""
+EVIDENCE_KEPT_NS: Final = 180 * MINUTE_NS
+"""The longest reach of a rule is an hour; what is older explains nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """
+    A person's word on why an incident happened.
+
+    Args:
+        incident: Its number within the run.
+        cause: What it is due to.
+        by, note: Who says so, and why.
+        at_ns: When it was said.
+    """
+
+    incident: int
+    cause: Cause
+    by: str
+    note: str
+    at_ns: int
+
+
+def verdict_of(fold: Fold, incident: Interruption) -> Verdict:
+    """Explain an incident by all that has been seen so far."""
+    seen = [*incident.ending, *fold.seen]
+    return explain(incident.detected_ns, seen, since_ns=incident.since_ns)
+
+
+def words_of(incident: Interruption, verdict: Verdict) -> list[str]:
+    """Return what a verdict rests on, what the process itself said of it first."""
+    own = {seen.words for seen in incident.ending}
+    return [*incident.said, *(word for word in verdict.evidence if word not in own)]
+
+
+def review(fold: Fold, now_ns: int) -> None:
+    """Explain recent incidents again, if something new has been seen."""
+    if not fold.has_news:
+        return
+    fold.has_news = False
+    fold.seen = [
+        seen
+        for seen in fold.seen
+        if (seen.until_ns or seen.at_ns) > now_ns - EVIDENCE_KEPT_NS
+    ]
+    for incident in fold.incidents:
+        is_recent = incident.detected_ns > now_ns - EVIDENCE_KEPT_NS
+        if not is_recent or incident.rule == PERSON:
+            continue
+        verdict = verdict_of(fold, incident)
+        if verdict.rule == incident.rule and verdict.cause is incident.cause:
+            incident.evidence = words_of(incident, verdict)
+            continue
+        rename(fold, incident, verdict, now_ns)
+
+
+def rename(fold: Fold, incident: Interruption, verdict: Verdict, now_ns: int) -> None:
+    """Put another cause in an incident's place, and move what was booked under it."""
+    words = words_of(incident, verdict)
+    _move(fold, incident, verdict.cause, (verdict.rule, "", "; ".join(words)), now_ns)
+    incident.cause, incident.rule = verdict.cause, verdict.rule
+    incident.evidence = words
+
+
+def correct_cause(fold: Fold, said: Correction, spent: Spent | None = None) -> bool:
+    """
+    Let a person's word on a cause stand; no rule overrules it.
+
+    Args:
+        fold: Of the run.
+        said: The correction.
+        spent: What an incident that the fold no longer keeps has cost, and under
+            which cause, from the ledger.
+
+    Returns:
+        Whether there is such an incident.
+    """
+    incident = incident_of(fold, said.incident)
+    if incident is None:
+        if spent is None:
+            return False
+        incident = Interruption(said.incident, *spent.span, spent.cause, "", [])
+        incident.gpu_ns, incident.settled_ns = spent.gpu_ns, spent.settled_ns
+    _move(fold, incident, said.cause, (PERSON, said.by, said.note), said.at_ns)
+    incident.cause, incident.rule = said.cause, PERSON
+    incident.corrected_by, incident.note = said.by, said.note
+    return True
+
+
+def _move(
+    fold: Fold,
+    incident: Interruption,
+    cause: Cause,
+    why: tuple[str, str, str],
+    now_ns: int,
+) -> None:
+    end_ns = max(incident.detected_ns, fold.line_ns or 0)
+    if incident.recovered_ns is not None:
+        end_ns = max(incident.detected_ns, incident.recovered_ns)
+    move = Reattribution(
+        now_ns,
+        Span(min(incident.began_ns, incident.detected_ns), end_ns),
+        incident.number,
+        incident.cause,
+        cause,
+        incident.number,
+        _whole(incident.gpu_ns),
+        _whole(incident.settled_ns),
+        *why,
+    )
+    recause(fold.book, move)
+
+
+def _whole(amounts: dict[RunState, int]) -> dict[RunState, int]:
+    return {state: gpu_ns for state, gpu_ns in amounts.items() if gpu_ns}
+
+
+def adopt(fold: Fold, incident: Interruption, at_ns: int) -> None:
+    """
+    Charge an incident with what was booked since the last completed step.
+
+    Source:
+        Section 7: the cause is on every segment from the last completed step on;
+        phases are booked as they go, so in hindsight.
+    """
+    mine, fold.since_step = fold.since_step, []
+    earlier = [each.detected_ns for each in fold.incidents if each is not incident]
+    if fold.last_step_ns is None or fold.last_step_ns < max(earlier, default=0):
+        # It takes over from its own start: the time before is the earlier one's.
+        return
+    for owed in mine:
+        before = None if owed.incident is None else incident_of(fold, owed.incident)
+        for amounts in () if before is None else (before.gpu_ns, before.settled_ns):
+            add_to(amounts, owed.state, -owed.gpu_ns)
+        for amounts in (incident.gpu_ns, incident.settled_ns):
+            add_to(amounts, owed.state, owed.gpu_ns)
+        moved = {owed.state: owed.gpu_ns}
+        move = Reattribution(
+            at_ns,
+            Span(owed.start_ns, owed.end_ns),
+            incident.number,
+            owed.cause,
+            incident.cause,
+            owed.incident,
+            moved,
+            dict(moved),
+            SECTION_7,
+        )
+        recause(fold.book, move)

@@ -1,0 +1,69 @@
+"""A run's pods come, go and end; the line has reached that instant."""
+
+from __future__ import annotations
+
+from goodput_exporter.domain.book import note
+from goodput_exporter.domain.bookings import EventKind
+from goodput_exporter.domain.fold import Fold, Interruption
+from goodput_exporter.domain.outage import is_out
+from goodput_exporter.domain.placement import Ended, Placement, Stage
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.states import Cause
+from goodput_exporter.domain.turns import close, interrupt, open_book, returned
+
+OUTCOME_OF = {
+    Ended.SUCCEEDED: "succeeded",
+    Ended.FAILED: "failed",
+    Ended.DELETED: "deleted",
+}
+
+
+def place(fold: Fold, placement: Placement, rules: Rules) -> None:
+    """Let a run's pods stand where the cluster says, from *placement*'s instant on."""
+    at_ns, before = placement.at_ns, fold.placed
+    if fold.line_ns is None and placement.ended is not None:
+        return
+    open_book(fold, at_ns)
+    was_out = is_out(fold)
+    if placement.asked > 0 and placement.asked != fold.asked:
+        if fold.asked and fold.opened_ns < at_ns:
+            note(fold.book, at_ns, EventKind.RESIZED, devices=placement.asked)
+        fold.asked = placement.asked
+    ran = before is not None and before.stage is Stage.RUNNING
+    fold.placed, fold.owner = placement, placement.owner
+    fold.kind = placement.owner.kind
+    if placement.ended is not None:
+        _end(fold, placement, was_out=was_out)
+    elif placement.stage is Stage.RUNNING:
+        if was_out and not is_out(fold):
+            returned(fold, at_ns)
+    elif ran:
+        fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
+        _lose_pods(fold, placement, rules, was_out=was_out)
+
+
+def _lose_pods(
+    fold: Fold, placement: Placement, rules: Rules, *, was_out: bool
+) -> None:
+    words = f"pods went to {placement.stage.value}"
+    if placement.reason:
+        words += f" ({placement.reason})"
+    if was_out and fold.incidents:
+        fold.incidents[-1].evidence.append(f"then {words}")
+        fold.incidents[-1].returned_ns = None
+        return
+    began_ns = max(fold.attempt_ns, fold.last_step_ns or 0)
+    if not fold.attempt:
+        began_ns = placement.at_ns
+    incident = Interruption(0, began_ns, placement.at_ns, Cause.UNKNOWN, "", [])
+    incident.said = [words]
+    interrupt(fold, incident, rules)
+
+
+def _end(fold: Fold, placement: Placement, *, was_out: bool) -> None:
+    """Rule 15: the workload says that the run is over; it ended at its last exit."""
+    if not was_out:
+        fold.last_exit_ns = max(fold.last_exit_ns, placement.at_ns)
+    at_ns = min(placement.at_ns, max(fold.last_exit_ns, fold.opened_ns))
+    ended = placement.ended or Ended.DELETED
+    close(fold, at_ns, OUTCOME_OF[ended])

@@ -1,0 +1,128 @@
+"""Whose an observation is: runs by incarnation, by pod, by node, by workload."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from goodput_exporter.domain.evidence import Evidence
+from goodput_exporter.domain.observations import RankReport
+from goodput_exporter.domain.placement import Placement
+from goodput_exporter.domain.runs import RunKey, key_of
+
+BOARD: Final = 20_000
+"""Evidence remembered for runs that are not known to be there yet, the newest."""
+PARTS_OF_A_POD: Final = 2
+"""A pod is ``NAMESPACE/NAME``; what follows names a container in it."""
+
+
+def place_of(subject: str) -> str:
+    """
+    Return the pod, node or workload that a subject is, or is a part of.
+
+    A container belongs to its pod and a GPU to its node: ``"gpu/n1/0000:3b"``
+    is ``"node/n1"``, ``"pod/ns/p/main"`` is ``"pod/ns/p"``.
+    """
+    kind, _, rest = subject.partition("/")
+    parts = rest.split("/")
+    if kind == "gpu":
+        return f"node/{parts[0]}"
+    if kind == "pod":
+        return f"pod/{'/'.join(parts[:PARTS_OF_A_POD])}"
+    return subject
+
+
+class Router:
+    """
+    What is known of which run is where.
+
+    Args:
+        cluster, namespace: Of runs that no workload owns.
+        node: The node that such runs are on; "" is not known.
+    """
+
+    def __init__(self, cluster: str, namespace: str, node: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._node = node
+        self._run_of: dict[str, RunKey] = {}
+        self._runs_at: dict[str, set[RunKey]] = {}
+        self._places_of: dict[RunKey, frozenset[str]] = {}
+        self._board: deque[Evidence] = deque(maxlen=BOARD)
+
+    def run_of(self, incarnation: str) -> RunKey | None:
+        """Return the run of an incarnation that has been heard before."""
+        return self._run_of.get(incarnation)
+
+    def run_of_report(self, report: RankReport) -> RunKey:
+        """Return the run that a report belongs to, known or new."""
+        known = self._run_of.get(report.incarnation)
+        if known is not None:
+            return known
+        return key_of(report, cluster=self._cluster, namespace=self._namespace)
+
+    def bind(self, incarnation: str, key: RunKey) -> list[Evidence]:
+        """
+        Note that an incarnation belongs to a run.
+
+        Returns:
+            What has been seen lately of the place where the run is.
+        """
+        self._run_of[incarnation] = key
+        if key in self._places_of or not self._node:
+            return []
+        return self._settle(key, frozenset({f"node/{self._node}"}))
+
+    def locate(self, placement: Placement) -> list[Evidence]:
+        """
+        Note where a run's pods are.
+
+        Returns:
+            What has been seen lately of places where it was not known to be.
+        """
+        key, owner = placement.key, placement.owner
+        places = {f"node/{node}" for node in placement.nodes}
+        places |= {f"pod/{pod}" for pod in placement.pods}
+        if owner.name is not None:
+            places.add(f"run/{key.namespace}/{owner.name}")
+        # Pods that are gone still explain the end that they were part of.
+        return self._settle(key, frozenset(places))
+
+    def runs_about(self, evidence: Evidence) -> set[RunKey]:
+        """Return the runs that an observation may explain an end of; keep it, too."""
+        self._board.append(evidence)
+        return set(self._runs_at.get(place_of(evidence.subject), ()))
+
+    def forget(self, keys: Iterable[RunKey]) -> None:
+        """Drop runs that have left memory."""
+        gone = set(keys)
+        for key in gone:
+            for place in self._places_of.pop(key, ()):
+                self._runs_at[place].discard(key)
+                if not self._runs_at[place]:
+                    del self._runs_at[place]
+        if gone:
+            kept = (
+                (name, key) for name, key in self._run_of.items() if key not in gone
+            )
+            self._run_of = dict(kept)
+
+    def keep(self, run_of: dict[str, RunKey]) -> None:
+        """Replace what is known of incarnations."""
+        self._run_of = run_of
+
+    @property
+    def incarnations(self) -> int:
+        """Return how many incarnations are remembered."""
+        return len(self._run_of)
+
+    def _settle(self, key: RunKey, places: frozenset[str]) -> list[Evidence]:
+        known = self._places_of.get(key, frozenset())
+        new = places - known
+        if not new:
+            return []
+        self._places_of[key] = known | places
+        for place in new:
+            self._runs_at.setdefault(place, set()).add(key)
+        return [seen for seen in self._board if place_of(seen.subject) in new]
