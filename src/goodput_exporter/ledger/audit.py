@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger.entries import INT64_MAX, Entry, decode
+from goodput_exporter.ledger.daily_audit import days_differing
+from goodput_exporter.ledger.days import DAY_NS, Amounts, add
+from goodput_exporter.ledger.entries import INT64_MAX, Entry
+from goodput_exporter.ledger.extents import Extent
+from goodput_exporter.ledger.folding import days_of, fold_of
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.queries import query
 from goodput_exporter.ledger.reading import added_up, intact, reach
+from goodput_exporter.ledger.shelves import Shelf
 from goodput_exporter.ledger.standing import Standing, differences, standing_of
 from goodput_exporter.ledger.tiling import first_break, reopenings
 
@@ -32,26 +37,63 @@ def whole(db: sqlite3.Connection) -> list[Finding]:
     return findings
 
 
-def run(db: sqlite3.Connection, key: RunKey) -> list[Finding]:
-    """Return one run's unreadable entries, and the first that breaks the tiling."""
-    names = (key.cluster, key.namespace, key.run)
-    row = db.execute(query("reach_of"), names).fetchone()
-    if row is None:
-        return []
-    run_id, longest_ns = row
+def run(
+    shelf: Shelf, key: RunKey, extent: Extent, stored: tuple[int, object] | None
+) -> list[Finding]:
+    """
+    Return one run's unreadable entries, and the first that breaks the tiling.
+
+    Its daily accounts are added up again, and its state's accounts with them.
+
+    Args:
+        shelf: The book, in a transaction.
+        key: Whose.
+        extent: How far the run reaches, as recorded.
+        stored: Its state with its checksum, if it has one.
+    """
     findings: list[Finding] = []
-    stored = db.execute(query("state_of"), names).fetchone()
+    by_time = {"run_id": extent.run_id}
     standing = standing_in(key, stored, findings)
     unnamed = () if standing is None else standing.unnamed
-    reopened_ns = reopenings(_entries(db, key, run_id, []))
-    entries = _entries(db, key, run_id, findings)
-    found = measured(entries, longest_ns, findings)
-    broken = first_break(found, reopened_ns, unnamed)
+    fold = fold_of(shelf, extent.run_id)
+    reopened_ns = reopenings(shelf.entries("by_time", key, by_time, []))
+    again: Amounts = {}
+    entries = shelf.entries("by_time", key, by_time, findings)
+    found = counted(measured(entries, extent.longest_ns, findings), again)
+    broken = first_break(found, reopened_ns, unnamed, fold.reached_ns)
+    for _ in found:  # the rest, for the days
+        pass
     if broken is not None:
         findings.append(broken)
-    if standing is not None and (bounds := scan(standing, run_id)):
-        findings += compared(key, standing, db.execute(query("account"), bounds))
+    if extent.is_current and not findings:
+        # A line that cannot be read or was changed shows in its day as well: once
+        # is enough, and verify is asked again after the mending.
+        findings += days_differing(key, days_of(shelf, extent.run_id), again, fold)
+    if standing is not None:
+        findings += _compared(shelf, key, extent, standing)
     return findings
+
+
+def _compared(
+    shelf: Shelf, key: RunKey, extent: Extent, standing: Standing
+) -> list[Finding]:
+    """Compare a state's accounts with folded days and the entries since."""
+    begins_ns = standing.begins_ns
+    rows: list[tuple[str, str, int, int]] = []
+    if extent.folded_ns is not None and begins_ns < extent.folded_ns:
+        days = {"first": begins_ns // DAY_NS, "last": extent.folded_day}
+        rows += shelf.ask("days_account", {"run_id": extent.run_id, **days})
+        begins_ns = extent.folded_ns
+    # Not the recorded longest segment: what it leaves out is to be found here.
+    bounds = reach(Span(begins_ns, INT64_MAX), extent.run_id, INT64_MAX)
+    if bounds is not None:
+        rows += shelf.ask("account", bounds)
+    exact = [(*row[:3], int(row[3])) for row in rows]
+    try:
+        booked = added_up("the ledger", key, exact)
+    except LedgerCorruptError:
+        return []  # the unreadable entry is a finding already
+    return differences(key, standing, booked)
 
 
 def standing_in(
@@ -67,33 +109,6 @@ def standing_in(
         return None
 
 
-def scan(standing: Standing, run_id: int) -> dict[str, int] | None:
-    """Return the bounds of the entries that a state's accounts count."""
-    # Not the recorded longest segment: what it leaves out is to be found here.
-    return reach(Span(standing.begins_ns, INT64_MAX), run_id, INT64_MAX)
-
-
-def compared(
-    key: RunKey, standing: Standing, rows: Iterable[tuple[str, str, int, int]]
-) -> list[Finding]:
-    """Compare a state's accounts with sums of its entries; see ``added_up``."""
-    try:
-        booked = added_up("the ledger", key, rows)
-    except LedgerCorruptError:
-        return []  # the unreadable entry is a finding already
-    return differences(key, standing, booked)
-
-
-def _entries(
-    db: sqlite3.Connection, key: RunKey, run_id: int, unreadable: list[Finding]
-) -> Iterator[Entry]:
-    for seq, booked_ns, *row in db.execute(query("by_time"), {"run_id": run_id}):
-        try:
-            yield decode(seq, booked_ns, key, row)
-        except LedgerCorruptError as exc:
-            unreadable.append(Finding(key, seq, str(exc)))
-
-
 def measured(
     entries: Iterator[Entry], longest_ns: int, findings: list[Finding]
 ) -> Iterator[Entry]:
@@ -106,4 +121,11 @@ def measured(
                 f"ns and the run's longest is recorded as {longest_ns} ns"
             )
             findings.append(Finding(entry.key, entry.seq, what))
+        yield entry
+
+
+def counted(entries: Iterator[Entry], into: Amounts) -> Iterator[Entry]:
+    """Pass entries on, and add them to their days."""
+    for entry in entries:
+        add(into, entry.booking)
         yield entry

@@ -12,7 +12,7 @@ from goodput_exporter.ledger.connections import connect_reader, connect_writer
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.lock import WriterLock
-from goodput_exporter.ledger.store import read_ledger
+from goodput_exporter.ledger.reader import read_ledger
 
 
 def back_up(path: Path, target: Path) -> list[Finding]:

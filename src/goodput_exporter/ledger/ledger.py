@@ -11,6 +11,7 @@ from goodput_exporter.domain.bookings import Booking
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
+from goodput_exporter.ledger.days import DailyAmount
 from goodput_exporter.ledger.entries import Entry
 
 
@@ -75,12 +76,15 @@ class BookedRun:
         first_ns, last_ns: The span of its segments and events; None while it
             has neither.
         closed: It is over, until it is reopened.
+        folded_ns: Its segments before this instant are in daily accounts only;
+            None where all are kept.
     """
 
     key: RunKey
     first_ns: int | None
     last_ns: int | None
     closed: bool
+    folded_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +139,62 @@ class Ledger(Protocol):
         """Yield one run's entries in the order of their numbers."""
 
     def segments(self, key: RunKey, window: Span | None = None) -> Iterator[Segment]:
-        """Yield, in time order and uncut, the segments that reach into *window*."""
+        """
+        Yield, in time order and uncut, the segments that reach into *window*.
+
+        Those before ``BookedRun.folded_ns`` are no more; their days' accounts are.
+        """
 
     def account(self, key: RunKey, window: Span | None = None) -> Account:
-        """Return ``tally`` of the run's segments in *window*."""
+        """
+        Return ``tally`` of all that was booked of the run in *window*.
+
+        Raises:
+            LedgerError: The window cuts a day that was folded.
+        """
 
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
 
     def close(self) -> None:
         """Let go of everything; appended batches are durable already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """
+    What one compaction did.
+
+    Args:
+        folded: Segments that are in daily accounts only now.
+        joined: Segments that became part of the one before them.
+        findings: Laws that were broken before; their runs were left as they are.
+    """
+
+    folded: int = 0
+    joined: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+class Archive(Ledger, Protocol):
+    """A ledger that outlives the program: it keeps days, and can be made smaller."""
+
+    def days(self, first: int, last: int) -> Iterator[DailyAmount]:
+        """
+        Yield every run's daily amounts, run by run and each in order of days.
+
+        Args:
+            first: A day, counted from 1970-01-01, UTC.
+            last: The day after the last one.
+        """
+
+    def compact(self, fold_before: int, join_before: int) -> Compacted:
+        """
+        Make the ledger smaller without changing a sum; each run in one transaction.
+
+        Args:
+            fold_before: Segments that end before this day are dropped; their days'
+                accounts hold them. A run keeps what its state may still change.
+            join_before: Segments of one day before this one become one where they
+                adjoin and say the same.
+        """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 from zlib import crc32
 
 from goodput_exporter.domain.accounting import Account
@@ -11,7 +11,10 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import LedgerCorruptError
+from goodput_exporter.ledger.days import DAY_NS, DailyAmount, Part, day_name
 from goodput_exporter.ledger.entries import INT64_MAX, INT64_MIN
+from goodput_exporter.ledger.extents import Extent, Needed
+from goodput_exporter.ledger.shelves import Shelf
 
 ALWAYS: Final = Span(INT64_MIN, INT64_MAX)
 
@@ -79,3 +82,45 @@ def intact(where: object, key: RunKey, checksum: int, state: object) -> bytes:
         "restore a backup, or let the run begin anew"
     )
     raise LedgerCorruptError(msg)
+
+
+def account_rows(
+    shelf: Shelf, extent: Extent, asked: Needed
+) -> list[tuple[str, str, int, int]]:
+    """Return sums by state, cause and devices: of whole days, and of spans beside."""
+    rows: list[tuple[Any, ...]] = []
+    if asked.days is not None:
+        first, last = asked.days
+        named = {"run_id": extent.run_id, "first": first, "last": last}
+        rows += shelf.ask("days_account", named)
+    for span in asked.spans:
+        bounds = reach(span, extent.run_id, extent.longest_ns)
+        if bounds is not None:
+            rows += shelf.ask("account", bounds)
+    return [
+        (state, cause, devices, int(length_ns))
+        for state, cause, devices, length_ns in rows
+    ]
+
+
+def daily_amount(key: RunKey, row: Sequence[Any]) -> DailyAmount:
+    """
+    Read one line of a daily account.
+
+    Raises:
+        LedgerCorruptError: Its part is none.
+    """
+    day, part, state, cause, devices, length_ns = row
+    try:
+        return DailyAmount(key, day, Part(part), state, cause, devices, length_ns)
+    except ValueError as exc:
+        msg = (
+            f"run {key}: the daily account of {day_name(day)} holds a line that no "
+            f"version wrote ({exc}); verify says more"
+        )
+        raise LedgerCorruptError(msg) from exc
+
+
+def start_of(day: int | None) -> int | None:
+    """Return when a day begins, in nanoseconds; None for none."""
+    return None if day is None else day * DAY_NS

@@ -17,6 +17,7 @@ def first_break(
     entries: Iterable[Entry],
     reopened_ns: Collection[int],
     unnamed: Sequence[Span] = (),
+    reached_ns: int | None = None,
 ) -> Finding | None:
     """
     Find the first instant of a run that is booked twice or not at all.
@@ -29,25 +30,25 @@ def first_break(
         entries: One run's, ordered by start and then by number.
         reopened_ns: When the run was reopened.
         unnamed: Time that the run's state holds and no entry does yet.
+        reached_ns: Where segments that were folded into days end; None without.
 
     Returns:
         A finding that names the entry booked later of the two, or None.
     """
     last: Entry | None = None
-    end_ns = 0
+    end_ns = reached_ns
     for entry in entries:
         segment = entry.booking
         if not isinstance(segment, Segment) or segment.state is RunState.DEGRADED:
             continue
         start_ns = segment.span.start_ns
-        if last is not None and start_ns < end_ns:
-            later = entry if entry.seq > last.seq else last
+        if end_ns is not None and start_ns < end_ns:
+            later = last if last is not None and last.seq > entry.seq else entry
             return _finding(later, "booked twice", start_ns, end_ns)
-        hole = Span(end_ns, start_ns)
-        if last is not None and not (
-            _lawful(hole, reopened_ns) or covers(unnamed, hole)
-        ):
-            return _finding(entry, "booked by no segment", end_ns, start_ns)
+        if end_ns is not None:
+            hole = Span(end_ns, start_ns)
+            if not (_lawful(hole, reopened_ns) or covers(unnamed, hole)):
+                return _finding(entry, "booked by no segment", end_ns, start_ns)
         last, end_ns = entry, segment.span.end_ns
     return None
 

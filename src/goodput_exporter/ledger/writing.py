@@ -11,12 +11,16 @@ from zlib import crc32
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import AccountingError
+from goodput_exporter.ledger.days import Amounts, add
 from goodput_exporter.ledger.entries import Row, encode
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.queries import query
 
 Group = tuple[RunKey, list[Row]]
 """A run and some of its new entries, in columns."""
+
+DailyRow = tuple[int, int, str, str, str, int, int]
+"""run_id, day, part, state, cause, devices, length_ns."""
 
 
 def grouped(batch: Batch) -> list[Group]:
@@ -62,6 +66,32 @@ def insert(
         stretched += reaches(run_id, rows)
     db.executemany(query("append_entry"), entries)
     db.executemany(query("stretch_run"), stretched)
+
+
+def insert_days(
+    db: sqlite3.Connection, batch: Batch, ids: Mapping[RunKey, int]
+) -> None:
+    """Add a batch's bookings to their days: as many rows as days and kinds of time."""
+    db.executemany(query("put_days"), daily_rows(by_run(batch), ids))
+
+
+def by_run(batch: Batch) -> dict[RunKey, Amounts]:
+    """Add up a batch's bookings by run and day."""
+    amounts: dict[RunKey, Amounts] = {}
+    for key, booking in batch.bookings:
+        add(amounts.setdefault(key, {}), booking)
+    return amounts
+
+
+def daily_rows(
+    by_run: Mapping[RunKey, Amounts], ids: Mapping[RunKey, int]
+) -> list[DailyRow]:
+    """Return daily amounts in columns, in the order of the table."""
+    return sorted(
+        (ids[key], *name, length_ns)
+        for key, amounts in by_run.items()
+        for name, length_ns in amounts.items()
+    )
 
 
 def replace(db: sqlite3.Connection, batch: Batch, ids: Mapping[RunKey, int]) -> None:

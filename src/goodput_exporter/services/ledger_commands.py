@@ -21,7 +21,7 @@ from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger import copying
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.state import decode_state
-from goodput_exporter.ledger.store import SqliteReader, read_ledger
+from goodput_exporter.ledger.reader import SqliteReader, read_ledger
 
 BROKEN: Final = 1
 """The exit status where the ledger breaks a law."""

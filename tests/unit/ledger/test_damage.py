@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import (
     LedgerCorruptError,
     LedgerError,
@@ -98,7 +99,7 @@ def test_overwritten_pages_are_found_and_never_counted(path: Path) -> None:
 
     with closing(open_ledger(path)) as ledger:
         with pytest.raises(LedgerCorruptError, match=r"ledger\.db: cannot account"):
-            ledger.account(LLAMA)
+            ledger.account(LLAMA, Span(1, 4_999))
         with pytest.raises(LedgerCorruptError, match="cannot read run"):
             list(ledger.bookings(LLAMA))
         findings = ledger.verify()
@@ -132,7 +133,11 @@ def test_one_damaged_state_costs_only_its_run(path: Path) -> None:
 
 
 def test_a_line_with_an_unknown_word_is_named(path: Path) -> None:
-    """A changed word stops the sum that it belongs to, and verify names its line."""
+    """
+    A changed word stops the sum that reads it, and verify names its line.
+
+    The day's account was written with the line, and does not suffer.
+    """
     written(path, 5)
     tampered(
         path,
@@ -142,7 +147,8 @@ def test_a_line_with_an_unknown_word_is_named(path: Path) -> None:
 
     with closing(open_ledger(path)) as ledger:
         with pytest.raises(LedgerCorruptError, match="'napping'"):
-            ledger.account(LLAMA)
+            ledger.account(LLAMA, Span(1, 5))
+        assert ledger.account(LLAMA).total_gpu_ns == 40
         findings = ledger.verify()
 
     assert [(found.key, found.seq) for found in findings] == [(LLAMA, 3), (LLAMA, 4)]

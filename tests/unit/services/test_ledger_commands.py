@@ -18,7 +18,8 @@ from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
 from goodput_exporter.ledger.ledger import Batch, Ledger
-from goodput_exporter.ledger.store import open_ledger, read_ledger
+from goodput_exporter.ledger.reader import read_ledger
+from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.services.ledger_commands import (
     INSTEAD,
     Asked,

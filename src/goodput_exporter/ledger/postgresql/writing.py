@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Final
 from zlib import crc32
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.ledger import writing
+from goodput_exporter.ledger.catching_up import daily_rows
 from goodput_exporter.ledger.ledger import Batch
-from goodput_exporter.ledger.postgresql.connections import Connection, statement
+from goodput_exporter.ledger.postgresql.connections import (
+    ROWS_FETCHED,
+    Connection,
+    statement,
+)
 from goodput_exporter.ledger.postgresql.naming import as_text, from_text
-from goodput_exporter.ledger.writing import Group
+from goodput_exporter.ledger.writing import DailyRow, Group
 
 Values = Sequence[object] | Mapping[str, object]
 """What a statement is executed with, by place or by name."""
+DAY_COLUMNS: Final = (
+    "run_ids",
+    "days",
+    "parts",
+    "states",
+    "causes",
+    "devices",
+    "lengths_ns",
+)
 
 
 def number_runs(
@@ -64,6 +80,33 @@ def insert(
     return seq
 
 
+def insert_days(db: Connection, batch: Batch, ids: Mapping[RunKey, int]) -> None:
+    """Add a batch's bookings to their days, in one statement."""
+    _put_days(db, writing.daily_rows(writing.by_run(batch), ids))
+
+
+def catch_up(db: Connection, book: int) -> None:
+    """
+    Add what the daily accounts of a book lack, as a whole or not at all.
+
+    Args:
+        db: The writer's connection, without an open transaction.
+        book: The book's number.
+    """
+    with db.transaction():
+        row = db.execute(statement("through"), {"id": book}).fetchone()
+        through, last = row or (0, 0)
+        if through >= last:
+            return
+        with db.cursor(name="missing") as cursor:
+            cursor.itersize = ROWS_FETCHED
+            asked = {"book": book, "seq": through}
+            missing = cursor.execute(statement("entries_after"), asked)
+            for rows in daily_rows(_named(missing)):
+                _put_days(db, rows)
+        db.execute(statement("put_through"), {"id": book, "seq": last})
+
+
 def replace(db: Connection, book: int, batch: Batch, ids: Mapping[RunKey, int]) -> None:
     """Put the batch's states and meta values in the place of earlier ones."""
     states = [
@@ -106,6 +149,19 @@ def _numbered(db: Connection, book: int, keys: list[RunKey]) -> dict[RunKey, int
         RunKey(*map(from_text, row[:3])): row[3]
         for row in db.execute(statement("find_runs"), names)
     }
+
+
+def _named(rows: Iterable[TupleRow]) -> Iterator[TupleRow]:
+    """Turn the names of runs back into what they are."""
+    for run_id, cluster, namespace, run, *entry in rows:
+        yield (run_id, *map(from_text, (cluster, namespace, run)), *entry)
+
+
+def _put_days(db: Connection, rows: Sequence[DailyRow]) -> None:
+    if not rows:
+        return
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    db.execute(statement("put_days"), dict(zip(DAY_COLUMNS, columns, strict=True)))
 
 
 def _many(db: Connection, name: str, values: Collection[Values]) -> None:

@@ -17,6 +17,7 @@ CREATE TABLE books (
     last_seq   BIGINT  NOT NULL DEFAULT 0,   -- a missing number up to it is a lost entry
     last_batch UUID,                         -- tells a batch whose answer was lost from a new one
     writer     TEXT,                         -- who took the lock last, for people
+    days_through BIGINT NOT NULL DEFAULT 0,  -- the last entry that the days hold
     UNIQUE (cluster, shard)
 );
 
@@ -38,7 +39,8 @@ CREATE TABLE entries (
     seq         BIGINT  NOT NULL,            -- from 1 in each book, without gaps
     booked_ns   BIGINT  NOT NULL,
     run_id      BIGINT  NOT NULL,
-    kind        TEXT    NOT NULL CHECK (kind IN ('segment', 'restatement', 'event')),
+    kind        TEXT    NOT NULL
+                CHECK (kind IN ('segment', 'restatement', 'event', 'reattribution')),
     start_ns    BIGINT  NOT NULL,
     end_ns      BIGINT  NOT NULL CHECK (end_ns >= start_ns),
     state       TEXT,
@@ -60,6 +62,11 @@ CREATE INDEX entries_by_time ON entries (run_id, start_ns);
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF current_setting('goodput.compacting', true) = 'on' AND TG_OP = 'UPDATE' THEN
+        RETURN NEW;
+    ELSIF current_setting('goodput.compacting', true) = 'on' AND TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
     RAISE EXCEPTION 'entries are append-only: book a restatement instead';
 END
 $$;
@@ -69,6 +76,25 @@ FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER entries_are_never_emptied BEFORE TRUNCATE ON entries
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE days (
+    run_id    BIGINT NOT NULL REFERENCES runs (id),
+    day       BIGINT NOT NULL,               -- since 1970-01-01, UTC, on the ledger's clock
+    part      TEXT   NOT NULL,               -- live, kept, restated, lost; the settled view is all
+    state     TEXT   NOT NULL,
+    cause     TEXT   NOT NULL,
+    devices   BIGINT NOT NULL,
+    length_ns BIGINT NOT NULL,               -- x devices is GPU time; negative where it moved away
+    PRIMARY KEY (run_id, day, part, state, cause, devices)
+);
+
+CREATE TABLE folds (
+    run_id     BIGINT PRIMARY KEY REFERENCES runs (id),
+    day        BIGINT NOT NULL,              -- earlier days have no segments any more
+    removed    BIGINT NOT NULL,              -- entries that compaction took away, over its life
+    reached_ns BIGINT,                       -- where the removed segments end
+    digest     TEXT   NOT NULL               -- of the folded days
+);
 
 CREATE TABLE states (
     run_id    BIGINT  PRIMARY KEY REFERENCES runs (id),
@@ -109,3 +135,20 @@ FROM entries AS e
 JOIN runs AS r ON r.id = e.run_id
 JOIN books AS b ON b.id = e.book_id
 WHERE e.kind = 'segment';
+
+CREATE VIEW daily AS
+SELECT
+    b.cluster AS book,
+    b.shard,
+    r.cluster,
+    r.namespace,
+    r.run,
+    date '1970-01-01' + d.day::integer AS day,
+    d.part,
+    d.state,
+    d.cause,
+    d.devices,
+    d.length_ns::numeric * d.devices AS gpu_ns
+FROM days AS d
+JOIN runs AS r ON r.id = d.run_id
+JOIN books AS b ON b.id = r.book_id;

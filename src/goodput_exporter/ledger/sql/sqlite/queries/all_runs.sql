@@ -1,3 +1,3 @@
-SELECT r.cluster, r.namespace, r.run, r.first_ns, r.last_ns, coalesce(s.closed, 0)
-FROM runs AS r LEFT JOIN states AS s ON s.run_id = r.id
+SELECT r.cluster, r.namespace, r.run, r.first_ns, r.last_ns, coalesce(s.closed, 0), f.day
+FROM runs AS r LEFT JOIN states AS s ON s.run_id = r.id LEFT JOIN folds AS f ON f.run_id = r.id
 ORDER BY r.cluster, r.namespace, r.run

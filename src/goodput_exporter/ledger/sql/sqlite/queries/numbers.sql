@@ -1,5 +1,5 @@
--- Entries are numbered from 1 without gaps; the sequence remembers a cut tail.
+-- Entries are numbered from 1; compaction counts what it takes. The sequence remembers a cut tail.
 SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0),
            coalesce(max(seq), 0)),
-       count(*)
+       count(*) + (SELECT coalesce(sum(removed), 0) FROM folds)
 FROM entries

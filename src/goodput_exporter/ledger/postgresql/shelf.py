@@ -1,12 +1,11 @@
-"""Which laws a book in PostgreSQL breaks, read from its tables."""
+"""A book in PostgreSQL as a shelf, and what is wrong with its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger.audit import compared, measured, scan, standing_in
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.postgresql.connections import (
@@ -14,7 +13,7 @@ from goodput_exporter.ledger.postgresql.connections import (
     Connection,
     statement,
 )
-from goodput_exporter.ledger.tiling import first_break, reopenings
+from goodput_exporter.ledger.shelves import Rows, Shelf, Values
 
 
 def whole(db: Connection, book: int) -> list[Finding]:
@@ -27,42 +26,30 @@ def whole(db: Connection, book: int) -> list[Finding]:
     return [Finding(None, None, what)]
 
 
-def run(
-    db: Connection,
-    key: RunKey,
-    reach_of: tuple[int, int],
-    stored: tuple[int, object] | None,
-) -> list[Finding]:
-    """
-    Return one run's unreadable entries, and the first that breaks the tiling.
+def shelf_of(db: Connection, where: object) -> Shelf:
+    """Return the book as *db*'s open transaction sees it."""
 
-    Args:
-        db: In an open transaction.
-        key: Whose.
-        reach_of: Its number and its longest segment, as recorded.
-        stored: Its state with its checksum, if it has one.
-    """
-    run_id, longest_ns = reach_of
-    findings: list[Finding] = []
-    standing = standing_in(key, stored, findings)
-    unnamed = () if standing is None else standing.unnamed
-    reopened_ns = reopenings(entries(db, "by_time", key, {"run_id": run_id}, []))
-    found = entries(db, "by_time", key, {"run_id": run_id}, findings)
-    broken = first_break(measured(found, longest_ns, findings), reopened_ns, unnamed)
-    if broken is not None:
-        findings.append(broken)
-    if standing is not None and (bounds := scan(standing, run_id)):
-        rows = db.execute(statement("account"), bounds)
-        exact = ((*names, int(length_ns)) for *names, length_ns in rows)
-        findings += compared(key, standing, exact)
-    return findings
+    def ask(name: str, values: Values) -> Rows:
+        cursor = db.execute(statement(name), dict(values))
+        return cursor.fetchall() if cursor.description else []
+
+    def read(
+        name: str, key: RunKey, values: Mapping[str, int], unreadable: list[Finding]
+    ) -> Iterator[Entry]:
+        return entries(db, name, key, values, unreadable)
+
+    def many(name: str, values: Iterable[Values]) -> None:
+        with db.cursor() as cursor:
+            cursor.executemany(statement(name), [dict(each) for each in values])
+
+    return Shelf(where, ask, read, many)
 
 
 def entries(
     db: Connection,
     name: str,
     key: RunKey,
-    reach: dict[str, int],
+    reach: Mapping[str, int],
     unreadable: list[Finding] | None = None,
 ) -> Iterator[Entry]:
     """
@@ -80,7 +67,7 @@ def entries(
     """
     with db.cursor(name="entries") as cursor:
         cursor.itersize = ROWS_FETCHED
-        for seq, booked_ns, *row in cursor.execute(statement(name), reach):
+        for seq, booked_ns, *row in cursor.execute(statement(name), dict(reach)):
             try:
                 yield decode(seq, booked_ns, key, row)
             except LedgerCorruptError as exc:

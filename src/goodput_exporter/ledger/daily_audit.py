@@ -1,0 +1,55 @@
+"""The law that a run's daily accounts are the sums of its entries, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.ledger.days import OF_SEGMENTS, Amounts, day_name
+from goodput_exporter.ledger.folding import Fold, digest_of
+from goodput_exporter.ledger.ledger import Finding
+
+
+def days_differing(
+    key: RunKey, stored: Amounts, again: Amounts, fold: Fold
+) -> list[Finding]:
+    """
+    Compare daily accounts with what the entries add up to today.
+
+    Args:
+        key: Whose.
+        stored: The daily accounts.
+        again: The same, from the entries that are there.
+        fold: How far segments were folded: what they made of the days before is
+            compared with its seal instead.
+
+    Returns:
+        The first line that differs, and a broken seal.
+    """
+    findings: list[Finding] = []
+    if fold.digest and digest_of(stored, fold.day) != fold.digest:
+        what = (
+            f"run {key}: the daily accounts before {day_name(fold.day)} are not what "
+            "was folded; restore a backup"
+        )
+        findings.append(Finding(key, None, what))
+    first = next(_differing(stored, again, fold), None)
+    if first is not None:
+        day, part, state, cause, devices = first
+        what = (
+            f"run {key}: the daily account of {day_name(day)} holds "
+            f"{stored.get(first, 0) * devices} GPU-ns {state} ({part}, cause {cause}, "
+            f"{devices} devices) and its entries add up to "
+            f"{again.get(first, 0) * devices}"
+        )
+        findings.append(Finding(key, None, what))
+    return findings
+
+
+def _differing(
+    stored: Amounts, again: Amounts, fold: Fold
+) -> Iterator[tuple[int, str, str, str, int]]:
+    for name in sorted(stored.keys() | again.keys()):
+        is_sealed = name[0] < fold.day and name[1] in OF_SEGMENTS
+        if not is_sealed and stored.get(name, 0) != again.get(name, 0):
+            yield name

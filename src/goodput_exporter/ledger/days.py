@@ -1,0 +1,163 @@
+"""Daily accounts: what one run's bookings add to each UTC day, in exact integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.bookings import (
+    OUTSIDE_THE_BOOK,
+    Booking,
+    Reattribution,
+    Restatement,
+)
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import NS_PER_SECOND, Span, apportion
+from goodput_exporter.domain.states import RunState
+
+DAY_NS: Final = 86_400 * NS_PER_SECOND
+"""Days begin at multiples of it on the ledger's clock, which is Unix time: UTC days
+without leap seconds, and a wall clock that is stepped moves none of them."""
+EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+class Part(StrEnum):
+    """
+    Where an amount of a day comes from; the views are sums of parts.
+
+    The live view is ``live``; what is known today is ``live`` and ``restated``;
+    the settled view is all four.
+    """
+
+    LIVE = "live"
+    KEPT = "kept"
+    RESTATED = "restated"
+    LOST = "lost"
+
+
+OF_SEGMENTS: Final = (Part.LIVE, Part.KEPT)
+"""Parts that segments make; the others come from entries that are never folded."""
+
+Amounts = dict[tuple[int, str, str, str, int], int]
+"""Nanoseconds by (day, part, state, cause, devices); negative where time moved away.
+Every GPU-nanosecond is a length times a number of devices, because the product
+leaves 64 bits and its two factors do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyAmount:
+    """
+    One line of a daily account.
+
+    Args:
+        key: Whose.
+        day: Days since 1970-01-01, UTC, on the ledger's clock.
+        part: Where it comes from.
+        state, cause: What the time was.
+        devices: How many devices at once.
+        length_ns: How long; negative where the part moves time away.
+    """
+
+    key: RunKey
+    day: int
+    part: Part
+    state: str
+    cause: str
+    devices: int
+    length_ns: int
+
+    @property
+    def gpu_ns(self) -> int:
+        """Return the GPU time, in nanoseconds x devices."""
+        return self.length_ns * self.devices
+
+
+def amounts_of(bookings: Iterable[Booking]) -> Amounts:
+    """Add up bookings of one run by day."""
+    amounts: Amounts = {}
+    for booking in bookings:
+        add(amounts, booking)
+    return amounts
+
+
+def add(amounts: Amounts, booking: Booking) -> None:
+    """Add one booking of a run to its days; an event holds no time."""
+    match booking:
+        case Segment():
+            _add_segment(amounts, booking)
+        case Restatement():
+            is_lost = RunState.LOST.value in (booking.from_state, booking.to_state)
+            part = Part.LOST if is_lost else Part.RESTATED
+            for state, sign in ((booking.from_state, -1), (booking.to_state, 1)):
+                if state != OUTSIDE_THE_BOOK:
+                    name = part, state, booking.cause.value
+                    _move(amounts, booking.span, name, sign * booking.gpu_ns)
+        case Reattribution():
+            for state, gpu_ns in booking.gpu_ns.items():
+                part = Part.LOST if state is RunState.LOST else Part.RESTATED
+                for cause, sign in ((booking.from_cause, -1), (booking.to_cause, 1)):
+                    name = part, state.value, cause.value
+                    _move(amounts, booking.span, name, sign * gpu_ns)
+
+
+def pieces(span: Span) -> Iterator[tuple[int, int]]:
+    """Yield the days that a span touches and how much of it lies in each, in ns."""
+    start_ns = span.start_ns
+    while True:
+        day = start_ns // DAY_NS
+        end_ns = min(span.end_ns, (day + 1) * DAY_NS)
+        yield day, end_ns - start_ns
+        if end_ns >= span.end_ns:
+            return
+        start_ns = end_ns
+
+
+def day_of(at_ns: int) -> int:
+    """Return the day that an instant is in."""
+    return at_ns // DAY_NS
+
+
+def day_name(day: int) -> str:
+    """Return a day as people write it; outside the calendar, its number."""
+    try:
+        return date.fromordinal(EPOCH + day).isoformat()
+    except (ValueError, OverflowError):
+        return f"day {day}"
+
+
+def _add_segment(amounts: Amounts, segment: Segment) -> None:
+    state, cause, devices = segment.state.value, segment.cause.value, segment.devices
+    kept_as = segment.kept_as
+    for day, length_ns in pieces(segment.span):
+        live = day, Part.LIVE.value, state, cause, devices
+        amounts[live] = amounts.get(live, 0) + length_ns
+        if kept_as is not None and kept_as is not segment.state:
+            for name, sign in ((state, -1), (kept_as.value, 1)):
+                kept = day, Part.KEPT.value, name, cause, devices
+                amounts[kept] = amounts.get(kept, 0) + sign * length_ns
+
+
+def _move(
+    amounts: Amounts, span: Span, name: tuple[Part, str, str], gpu_ns: int
+) -> None:
+    """
+    Spread moved GPU time over the days of its span, in proportion to their parts.
+
+    Time that devices spent side by side falls exactly where it was; what was
+    lost has no place of its own within its span, and is dealt out evenly.
+    """
+    part, state, cause = name
+    days = list(pieces(span))
+    lengths = [length_ns for _, length_ns in days]
+    sign = -1 if gpu_ns < 0 else 1
+    shares = apportion(abs(gpu_ns), lengths) if any(lengths) else [abs(gpu_ns)]
+    for (day, length_ns), share in zip(days, shares, strict=True):
+        devices, rest_ns = divmod(share, length_ns or DAY_NS)
+        for count, part_ns in ((devices, length_ns or DAY_NS), (1, rest_ns)):
+            if count and part_ns:
+                key = day, part.value, state, cause, count
+                amounts[key] = amounts.get(key, 0) + sign * part_ns

@@ -1,0 +1,1 @@
+UPDATE books SET days_through = %(seq)s WHERE id = %(id)s

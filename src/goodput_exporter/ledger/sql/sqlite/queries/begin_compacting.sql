@@ -1,0 +1,1 @@
+INSERT INTO compacting VALUES (0)

@@ -1,0 +1,1 @@
+DELETE FROM entries WHERE seq = :seq AND run_id = :run_id

@@ -1,0 +1,1 @@
+UPDATE days_through SET seq = :seq
