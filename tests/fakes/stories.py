@@ -9,8 +9,9 @@ from dataclasses import replace
 from goodput_exporter.domain.accounting import Account, Segment, tally, verify_tiling
 from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.bookings import Booking
-from goodput_exporter.domain.fold import Fold, observe
+from goodput_exporter.domain.fold import Fold, Observation, observe
 from goodput_exporter.domain.observations import (
+    Delivered,
     RankExited,
     RankReport,
     RunObservation,
@@ -28,6 +29,11 @@ START_S = 1_000_000
 
 KEY = RunKey("local", "default", "story")
 GENEROUS = Limits(rate_per_second=100_000, burst=1_000_000)
+
+
+def heard_ns(seen: Observation) -> int:
+    """Return when an observation comes in."""
+    return seen.through_ns if isinstance(seen, Delivered) else seen.at_ns
 
 
 def observations(
@@ -100,13 +106,13 @@ class Observer:
         self.bookings: list[Booking] = []
         self.now_s = 0.0
 
-    def watch(self, seen: Iterable[RunObservation], until_s: float) -> Observer:
+    def watch(self, seen: Iterable[Observation], until_s: float) -> Observer:
         """Feed observations as they come and tick until *until_s*."""
-        coming = sorted(seen, key=lambda o: o.at_ns)
+        coming = sorted(seen, key=heard_ns)
         position = 0
         while self.now_s < until_s:
             self.now_s = min(until_s, self.now_s + self.tick_s)
-            while position < len(coming) and coming[position].at_ns <= ns(
+            while position < len(coming) and heard_ns(coming[position]) <= ns(
                 START_S + self.now_s
             ):
                 observe(self.fold, coming[position])

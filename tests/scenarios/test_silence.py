@@ -456,7 +456,7 @@ def test_a_rank_of_another_role_takes_no_part() -> None:
     other = Rank(inc="d" * 16, rank=7, pid=9).init(50).phase("idle", 10)
     seen = observations([life(5).bye()])
     seen += [replace(one, role="launcher") for one in reports(observations([other]))]
-    story = Observer(PINNED).watch(sorted(seen, key=lambda o: o.at_ns), 100)
+    story = Observer(PINNED).watch(seen, 100)
 
     assert story.live() == {"initializing": 5, "productive": 50}
     assert story.fold.asked == 1

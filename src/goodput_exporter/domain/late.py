@@ -30,6 +30,11 @@ def fill_blind(fold: Fold, life: Life, blind: RunState, rules: Rules) -> None:
             fold.steps.stalled |= state is RunState.STALLED and not _news(fold, life)
 
 
+def fill_quiet(fold: Fold, span: Span) -> None:
+    """Name the time in which containers ran and no rank had spoken yet."""
+    fill(fold.book, span.end_ns, span, RunState.INITIALIZING, RunState.UNOBSERVED)
+
+
 def _recharge(fold: Fold, segment: Segment, state: RunState) -> None:
     """Let an incident's cost follow what late evidence moved."""
     number = segment.incident

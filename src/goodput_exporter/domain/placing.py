@@ -9,7 +9,13 @@ from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.placement import Ended, Placement, Stage
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.domain.turns import close, interrupt, open_book, returned
+from goodput_exporter.domain.turns import (
+    close,
+    interrupt,
+    open_book,
+    returned,
+    shrink,
+)
 
 OUTCOME_OF = {
     Ended.SUCCEEDED: "succeeded",
@@ -32,6 +38,9 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
     ran = before is not None and before.stage is Stage.RUNNING
     fold.placed, fold.owner = placement, placement.owner
     fold.kind = placement.owner.kind
+    if fold.stepping_on or (fold.active is not None and placement.is_elastic):
+        smaller = 0 < placement.running < fold.asked
+        shrink(fold, placement.running if smaller else None)
     if placement.ended is not None:
         _end(fold, placement, was_out=was_out)
     elif placement.stage is Stage.RUNNING:

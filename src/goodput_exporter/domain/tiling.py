@@ -114,6 +114,8 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
 
 
 def _survivors(fold: Fold) -> int:
+    if fold.placed is not None and fold.placed.asked > 0:
+        return min(fold.asked, max(1, fold.placed.running))
     alive = [life for life in fold.lives.values() if life.is_alive]
     return min(fold.asked, max(1, sum(life.devices for life in alive)))
 

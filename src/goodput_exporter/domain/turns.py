@@ -23,7 +23,7 @@ from goodput_exporter.domain.fold import (
     incident_of,
     reference_of,
 )
-from goodput_exporter.domain.late import fill_blind
+from goodput_exporter.domain.late import fill_blind, fill_quiet
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.progress import begin_epoch, cut
@@ -46,6 +46,9 @@ def turn(fold: Fold, change: Turn, rules: Rules) -> None:
 def _begin(fold: Fold, life: Life, rules: Rules) -> None:
     at_ns = life.started_ns
     open_book(fold, at_ns)
+    if fold.attempt == 0 and fold.placed is not None:
+        # It turns out that the containers were starting up.
+        fill_quiet(fold, Span(min(fold.placed.at_ns, at_ns), at_ns))
     fold.is_done = False
     was_missing = bool(fold.missing)
     _resize(fold, life)
@@ -82,11 +85,21 @@ def _resize(fold: Fold, life: Life) -> None:
     if life.world_size > 0:
         fold.missing = [rank for rank in fold.missing if rank < life.world_size]
     smaller = life.world_size > 0 and asked < fold.asked
-    fold.active = asked if smaller else None
-    if smaller and fold.degraded_by is None and fold.incidents:
-        fold.degraded_by = fold.incidents[-1].number
-    if not smaller:
+    if is_declared:
+        # Ranks say how many processes they are, pods how many devices they hold.
+        asked = 0 if fold.placed is None else fold.placed.running
+        elastic = fold.placed is not None and fold.placed.is_elastic
+        smaller = elastic and 0 < asked < fold.asked
+    shrink(fold, asked if smaller else None)
+
+
+def shrink(fold: Fold, active: int | None) -> None:
+    """Let a run go on with fewer devices; None: with all that it asks for."""
+    fold.active = active
+    if active is None:
         fold.degraded_by = None
+    elif fold.degraded_by is None and fold.incidents:
+        fold.degraded_by = fold.incidents[-1].number
 
 
 def _opens_attempt(fold: Fold, life: Life, at_ns: int, *, was_missing: bool) -> bool:

@@ -1,0 +1,186 @@
+"""What a cluster says of a run's pods decides its infrastructure states."""
+
+from __future__ import annotations
+
+from goodput_exporter.domain.bookings import EventKind
+from goodput_exporter.domain.evidence import Evidence, Kind
+from goodput_exporter.domain.fold import Observation
+from goodput_exporter.domain.states import Cause, How, RunState
+from tests.fakes.pods import Pods
+from tests.fakes.ranks import Rank, ns
+from tests.fakes.stories import START_S, Observer, observations
+from tests.scenarios.telling import (
+    PINNED,
+    books_close,
+    events,
+    restated,
+    story_s,
+    where,
+)
+
+
+def first(begins_s: float = 0.0) -> Rank:
+    """Return a rank that starts up for five seconds and completes ten steps."""
+    rank = Rank(inc="a" * 16, pid=1, world=8, begins_s=begins_s)
+    return rank.init(5).steps(0, 9, each=10)
+
+
+def second(begins_s: float) -> Rank:
+    """Return its replacement, which resumes exactly where it stopped."""
+    rank = Rank(inc="b" * 16, pid=2, world=8, begins_s=begins_s)
+    rank = rank.init(5).restore(4, 9)
+    return rank.steps(10, 14, each=10)
+
+
+def watch(
+    pods: Pods, *ranks: Rank, until_s: float, also: tuple[Evidence, ...] = ()
+) -> Observer:
+    """Watch pods and ranks together."""
+    seen: list[Observation] = [*pods.said, *observations(ranks), *also]
+    return Observer(PINNED).watch(seen, until_s)
+
+
+def test_a_run_waits_in_the_queue_before_its_first_admission() -> None:
+    """The book begins when the workload does, and asks for what it declares."""
+    pods = Pods().at(0, "queued").at(60, "scheduling").at(70, "provisioning")
+    story = watch(pods.at(100, "running"), first(108).bye(), until_s=240)
+    live = story.live()
+
+    assert live["queued"] == 60 * 8
+    assert live["scheduling"] == 10 * 8
+    assert live["provisioning"] == 30 * 8
+    assert live["initializing"] == (8 + 5) * 8
+    assert live["productive"] == 100 * 8
+    assert books_close(story)
+
+
+def test_an_outage_is_told_by_the_missing_pods() -> None:
+    """Down until a replacement exists, then scheduling, provisioning, starting up."""
+    pods = Pods().at(0, "running").at(115, "down").at(120, "scheduling")
+    pods.at(150, "provisioning").at(170, "running", how=How.POD)
+    story = watch(pods, first(2).cut(8), second(176).bye(), until_s=300)
+
+    assert where(story, RunState.DOWN) == [(115, 120)]
+    assert where(story, RunState.SCHEDULING) == [(120, 150)]
+    assert where(story, RunState.PROVISIONING) == [(150, 170)]
+    assert where(story, RunState.INITIALIZING)[1:] == [(170, 181)]
+    (incident,) = story.fold.incidents
+    assert (incident.detected_ns, incident.how) == (ns(START_S + 115), How.POD)
+    assert incident.returned_ns == ns(START_S + 170)
+    assert story.fold.interruptions == 1
+    assert books_close(story)
+
+
+def test_pods_that_go_and_a_rank_that_ends_are_one_interruption() -> None:
+    """Kubernetes cuts its dates to seconds, so either may seem to be first."""
+    for gone_s in (114.0, 115.0, 116.0):
+        pods = Pods().at(0, "running").at(gone_s, "down").at(170, "running")
+        story = watch(pods, first(2).cut(8), second(176).bye(), until_s=300)
+
+        assert story.fold.interruptions == 1
+        assert len(events(story, EventKind.INTERRUPTED)) == 1
+        assert books_close(story)
+
+
+def test_survivors_do_not_keep_a_run_up_whose_node_is_lost() -> None:
+    """The ranks of the lost node are silent; the others hang at full utilization."""
+    crew = [
+        Rank(inc="a" * 16, pid=1, world=2).init(5).steps(0, 9, each=10).cut(95),
+        Rank(inc="b" * 16, pid=2, world=2, rank=1).init(5).steps(0, 9, each=10).cut(5),
+    ]
+    pods = Pods().at(0, "running").at(110, "down", reason="NodeLost")
+    seen: list[Observation] = [*pods.said]
+    seen += observations(crew, known_exit=False)
+    story = Observer(PINNED).watch(seen, 230)
+
+    assert where(story, RunState.DOWN)[0][0] == 110
+    assert RunState.STALLED not in story.fold.book.live.gpu_ns
+    (incident,) = story.fold.incidents
+    assert "NodeLost" in incident.evidence[0]
+
+
+def test_a_suspended_run_is_the_queues_cost() -> None:
+    """Kueue suspends: what follows is `suspended` until its admission."""
+    evicted = Evidence(
+        ns(START_S + 114),
+        Kind.WORKLOAD_CONDITION,
+        "Evicted/Preempted",
+        "run/default/story",
+        "kubernetes",
+    )
+    pods = Pods().at(0, "running").at(115, "suspended").at(300, "running")
+    story = watch(
+        pods, first(2).cut(8), second(304).bye(), until_s=420, also=(evicted,)
+    )
+
+    assert where(story, RunState.SUSPENDED) == [(115, 300)]
+    (incident,) = story.fold.incidents
+    assert incident.cause is Cause.QUEUE_PREEMPTED
+    assert story.fold.book.live.bad_gpu_ns[Cause.QUEUE_PREEMPTED] == (
+        ns(8 + 185 + 4 + 5 + 4) * 8
+    )
+
+
+def test_a_workload_that_completes_ends_the_run() -> None:
+    """Ranks that are done leave the run idle until the workload is over."""
+    pods = Pods().at(0, "running").ends(130, "succeeded")
+    story = watch(pods, first(2).bye(), until_s=200)
+
+    assert story.fold.outcome == "succeeded"
+    assert story_s(story.fold.ended_ns or 0) == 130
+    assert where(story, RunState.IDLE) == [(107, 130)]
+    assert books_close(story)
+
+
+def test_a_workload_that_fails_takes_the_wait_out_of_its_book() -> None:
+    """The run was over at its last exit; what was booked since is restated."""
+    pods = Pods().at(0, "running").at(115, "down").ends(190, "failed")
+    story = watch(pods, first(2).save(0.0, 5).cut(8), until_s=260)
+
+    assert story.fold.outcome == "failed"
+    assert story_s(story.fold.ended_ns or 0) == 115
+    assert restated(story)["down>outside"] == 75 * 8
+    assert story.settled()["lost"] == 40 * 8
+    assert books_close(story)
+
+
+def test_a_run_that_has_never_reported_is_not_starting_up_for_ever() -> None:
+    """Containers that run tell nothing of steps: after a while nobody saw it."""
+    pods = Pods().at(0, "provisioning").at(20, "running").ends(3000, "succeeded")
+    story = watch(pods, until_s=3100)
+    live = story.live()
+
+    assert live["provisioning"] == 20 * 8
+    assert live["unobserved"] == 2980 * 8
+    assert books_close(story)
+
+
+def test_a_run_that_reports_late_was_starting_up() -> None:
+    """Its first rank spoke after the line had given up on it."""
+    pods = Pods().at(0, "running")
+    story = watch(pods, first(600).bye(), until_s=760)
+
+    assert story.live()["unobserved"] >= 300 * 8
+    assert story.settled()["initializing"] == 605 * 8
+    assert "unobserved" not in story.settled()
+    assert books_close(story)
+
+
+def test_a_declared_size_outlasts_the_ranks() -> None:
+    """4,096 GPUs that wait ten minutes for one node are lost as 4,096."""
+    pods = Pods(asked=4096).at(0, "running").at(115, "down").at(715, "running")
+    story = watch(pods, first(2).cut(8), second(716).bye(), until_s=800)
+
+    assert story.live()["down"] == 600 * 4096
+
+
+def test_a_placement_that_comes_late_holds_from_the_line_on() -> None:
+    """What was booked stays; the book still closes."""
+    pods = Pods().at(0, "running").at(115, "down").at(120, "scheduling")
+    late = pods.said.pop()
+    story = Observer(PINNED)
+    story.watch([*pods.said, *observations([first(2).cut(8)])], 200)
+    story.watch([late], 200)
+    story.watch([late], 201)
+
+    assert where(story, RunState.SCHEDULING) == [] or books_close(story)
