@@ -1,0 +1,202 @@
+"""Requests to the API server over the Kubernetes client's own connection pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Final
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InvalidHeader,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
+from urllib3.response import BaseHTTPResponse
+
+from goodput_exporter.errors import ConfigError
+from goodput_exporter.sources.kubernetes.access import Access, headers_of
+from goodput_exporter.sources.kubernetes.troubles import (
+    ApiError,
+    Trouble,
+    error_of,
+    status_of,
+    trouble_of_code,
+)
+from goodput_exporter.sources.kubernetes.waits import Waits
+
+OK: Final = 200
+AGENT: Final = "goodput-exporter"
+MAX_REFUSAL_BYTES: Final = 65_536
+"""More of an error page nobody needs."""
+PIECE_BYTES: Final = 65_536
+
+
+class ApiServer:
+    """
+    The API server, as whom the configuration says; safe for many threads.
+
+    Args:
+        access: Opens the configuration.
+        waits: Time limits.
+
+    Raises:
+        ConfigError: The configuration cannot be opened.
+    """
+
+    def __init__(self, access: Access, waits: Waits) -> None:
+        self._access = access
+        self._waits = waits
+        self._lock = Lock()
+        self._open()
+
+    def _open(self) -> None:
+        configuration = self._access()
+        pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
+        with self._lock:
+            self._configuration, self._pool = configuration, pool
+
+    def reload(self) -> None:
+        """
+        Read the configuration anew: tokens, certificates, the address.
+
+        Requests under way keep their connections.
+
+        Raises:
+            ApiError: It cannot be read now.
+        """
+        try:
+            self._open()
+        except (ConfigError, OSError, ValueError) as error:
+            msg = f"the access to the API server cannot be read anew: {error}"
+            raise ApiError(Trouble.CREDENTIALS, msg) from error
+
+    def get(
+        self, path: str, query: Mapping[str, str | int], silence_s: float
+    ) -> BaseHTTPResponse:
+        """
+        Ask for something; return the open response of a success.
+
+        Args:
+            path: Below the server's address.
+            query: Its parameters.
+            silence_s: The longest pause between two reads.
+
+        Raises:
+            ApiError: No answer, or a refusal.
+        """
+        with self._lock:
+            configuration, pool = self._configuration, self._pool
+        request = f"GET {path}"
+        try:
+            headers = headers_of(configuration)
+        except (ConfigException, OSError, ValueError) as error:
+            msg = f"{request}: the credentials cannot be read: {error}"
+            raise ApiError(Trouble.CREDENTIALS, msg) from error
+        with readable(request):
+            response = pool.request(
+                "GET",
+                f"{configuration.host}{path}"
+                + (f"?{urlencode(query)}" if query else ""),
+                headers={"Accept": "application/json", "User-Agent": AGENT, **headers},
+                preload_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=self._waits.connect_s, read=silence_s),
+            )
+        if response.status != OK:
+            raise _refusal(response, request)
+        return response
+
+    def fetch(self, path: str, query: Mapping[str, str | int]) -> bytes:
+        """
+        Return the whole body of an answer.
+
+        Raises:
+            ApiError: No answer, a refusal, or half a body.
+        """
+        response = self.get(path, query, self._waits.answer_s)
+        try:
+            with readable(f"GET {path}"):
+                body = response.read(decode_content=True)
+        except ApiError:
+            response.close()
+            raise
+        response.release_conn()
+        return body
+
+
+def pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """
+    Yield what a response brings, as soon as it is there.
+
+    Raises:
+        HTTPError: As urllib3 has it; see :func:`readable`.
+    """
+    if response.chunked:
+        yield from response.stream(PIECE_BYTES, decode_content=True)
+        return
+    # through a proxy of HTTP/1.0; stream() would wait for a full piece
+    while piece := response.read1(PIECE_BYTES, decode_content=True):
+        yield piece
+
+
+@contextmanager
+def readable(request: str) -> Iterator[None]:
+    """
+    Turn what goes wrong on a connection into one of our own troubles.
+
+    Raises:
+        ApiError: In place of what urllib3 raised.
+    """
+    try:
+        yield
+    except (ConnectTimeoutError, NewConnectionError) as error:
+        raise _cut(Trouble.UNREACHABLE, request, error) from error
+    except ReadTimeoutError as error:
+        raise _cut(Trouble.SILENT, request, error) from error
+    except (ProtocolError, HTTPError, OSError) as error:
+        raise _cut(Trouble.BROKEN, request, error) from error
+
+
+def _cut(trouble: Trouble, request: str, error: Exception) -> ApiError:
+    advice = {
+        Trouble.UNREACHABLE: "is the address right, and the network policy?",
+        Trouble.SILENT: "nothing came for so long; the connection is taken for dead",
+    }.get(trouble, "the connection ended before the answer did")
+    return ApiError(trouble, f"{request}: {error}; {advice}")
+
+
+def _refusal(response: BaseHTTPResponse, request: str) -> ApiError:
+    trouble = trouble_of_code(response.status) or Trouble.GARBLED
+    asked_s = _retry_after_s(response.headers.get("Retry-After"))
+    try:
+        with readable(request):
+            body = response.read(MAX_REFUSAL_BYTES, decode_content=True)
+    except ApiError:
+        body = b""  # the status line has said enough
+    finally:
+        response.close()
+    said = error_of(status_of(body), request)
+    return ApiError(
+        trouble,
+        f"{request}: HTTP {response.status}; {said}",
+        said.retry_after_s if asked_s is None else asked_s,
+    )
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Return a Retry-After in seconds, written as a number or as a date."""
+    if header is None:
+        return None
+    try:
+        return urllib3.Retry().parse_retry_after(header)
+    except (InvalidHeader, OverflowError):
+        return None
