@@ -36,7 +36,7 @@ class Part(StrEnum):
     LIVE = "live"
     KEPT = "kept"
     RESTATED = "restated"
-    LOST = "lost"
+    HINDSIGHT = "hindsight"
 
 
 OF_SEGMENTS: Final = (Part.LIVE, Part.KEPT)
@@ -91,14 +91,13 @@ def add(amounts: Amounts, booking: Booking) -> None:
             _add_segment(amounts, booking)
         case Restatement():
             is_lost = RunState.LOST.value in (booking.from_state, booking.to_state)
-            part = Part.LOST if is_lost else Part.RESTATED
+            part = Part.HINDSIGHT if is_lost else Part.RESTATED
             for state, sign in ((booking.from_state, -1), (booking.to_state, 1)):
                 if state != OUTSIDE_THE_BOOK:
                     name = part, state, booking.cause.value
                     _move(amounts, booking.span, name, sign * booking.gpu_ns)
         case Reattribution():
-            for state, gpu_ns in booking.gpu_ns.items():
-                part = Part.LOST if state is RunState.LOST else Part.RESTATED
+            for state, part, gpu_ns in _reattributed(booking):
                 for cause, sign in ((booking.from_cause, -1), (booking.to_cause, 1)):
                     name = part, state.value, cause.value
                     _move(amounts, booking.span, name, sign * gpu_ns)
@@ -139,6 +138,17 @@ def _add_segment(amounts: Amounts, segment: Segment) -> None:
             for name, sign in ((state, -1), (kept_as.value, 1)):
                 kept = day, Part.KEPT.value, name, cause, devices
                 amounts[kept] = amounts.get(kept, 0) + sign * length_ns
+
+
+def _reattributed(moved: Reattribution) -> Iterator[tuple[RunState, Part, int]]:
+    """Yield what moves as the live view calls it, and what hindsight adds to that."""
+    for state in RunState:
+        live_ns = moved.gpu_ns.get(state, 0)
+        settled_ns = moved.settled_gpu_ns.get(state, 0)
+        if live_ns:
+            yield state, Part.RESTATED, live_ns
+        if settled_ns != live_ns:
+            yield state, Part.HINDSIGHT, settled_ns - live_ns
 
 
 def _move(

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from goodput_exporter.errors import ConfigError
 from goodput_exporter.ledger import store
-from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.ledger.ledger import Archive
 
 ALLOWED = "a path, sqlite://PATH or postgresql://USER@HOST:PORT/DATABASE"
 
 
-def open_ledger(where: Path | str, *, cluster: str = "local", shard: int = 0) -> Ledger:
+def open_ledger(
+    where: Path | str, *, cluster: str = "local", shard: int = 0
+) -> Archive:
     """
     Open a ledger to write it; make it, or bring it to this version, if need be.
 
@@ -42,7 +44,7 @@ def open_ledger(where: Path | str, *, cluster: str = "local", shard: int = 0) ->
     raise ConfigError(msg)
 
 
-def _in_postgresql(url: str, cluster: str, shard: int) -> Ledger:
+def _in_postgresql(url: str, cluster: str, shard: int) -> Archive:
     # Loaded only here: the driver is an extra, and a laptop does without it.
     try:
         from goodput_exporter.ledger.postgresql import (  # noqa: PLC0415 - see above

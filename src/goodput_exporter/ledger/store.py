@@ -17,11 +17,12 @@ from goodput_exporter.ledger.connections import (
 )
 from goodput_exporter.ledger.entries import require_storable
 from goodput_exporter.ledger.failures import explained
-from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.ledger import Batch, Compacted
 from goodput_exporter.ledger.lock import WriterLock
 from goodput_exporter.ledger.migrations import migrate, require_ours
 from goodput_exporter.ledger.queries import migrations, query
 from goodput_exporter.ledger.reader import SqliteReader
+from goodput_exporter.ledger.sqlite_compaction import compact
 
 
 def open_ledger(path: Path) -> SqliteLedger:
@@ -84,6 +85,11 @@ class SqliteLedger(SqliteReader):
             # Only now: ids given in a transaction that failed are nobody's.
             self._ids.update(ids)
         return last
+
+    def compact(self, fold_before: int, join_before: int) -> Compacted:
+        """Make the ledger smaller, run by run; see ``Archive.compact``."""
+        with self._appending, explained(self._path, "compact"):
+            return compact(self._db, self._path, (fold_before, join_before))
 
     def close(self) -> None:
         """Let go of everything; appended batches are durable already."""

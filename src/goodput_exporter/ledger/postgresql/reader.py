@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit
+from goodput_exporter.ledger.compaction import compact_run, together
 from goodput_exporter.ledger.days import DailyAmount
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
-from goodput_exporter.ledger.ledger import BookedRun, Finding, Resume
+from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
 from goodput_exporter.ledger.postgresql.connections import (
     ROWS_FETCHED,
     Address,
     Connection,
     Readers,
+    connect,
     statement,
 )
 from goodput_exporter.ledger.postgresql.failures import explained
@@ -125,6 +127,20 @@ class PostgresReader:
             findings += self.verify(known.key)
         return findings
 
+    def compacted(self, before: tuple[int, int]) -> Compacted:
+        """
+        Compact every run of the book, each in a transaction of its own.
+
+        The writer's lock is not needed: nothing is booked, and whoever appends
+        waits for the book's row as this does.
+        """
+        keys = [known.key for known in self.runs()]
+        with (
+            explained(self._address, "compact"),
+            closing(connect(self._address)) as db,
+        ):
+            return together([self._compact(db, key, before) for key in keys])
+
     def close(self) -> None:
         """Let go of the connections."""
         self._readers.close()
@@ -158,6 +174,18 @@ class PostgresReader:
             return []
         stored = db.execute(statement("state_of"), self._named(key)).fetchone()
         return audit.run(shelf_of(db, self._address), key, extent, stored)
+
+    def _compact(
+        self, db: Connection, key: RunKey, before: tuple[int, int]
+    ) -> Compacted:
+        with db.transaction():
+            db.execute(statement("stand"), {"id": self._book})
+            extent = self._extent(db, key)
+            if extent is None:
+                return Compacted()
+            stored = db.execute(statement("state_of"), self._named(key)).fetchone()
+            shelf = shelf_of(db, self._address)
+            return compact_run(shelf, key, extent, stored, before)
 
     def _audited(
         self, check: Callable[[Connection], list[Finding]], key: RunKey | None

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import LedgerError
 from goodput_exporter.ledger.entries import require_storable
-from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.ledger import Batch, Compacted
 from goodput_exporter.ledger.postgresql import writing
 from goodput_exporter.ledger.postgresql.connections import (
     Address,
@@ -74,6 +74,10 @@ class PostgresLedger(PostgresReader):
             writing.storable(batch),
         ):
             return self._append(batch, groups)
+
+    def compact(self, fold_before: int, join_before: int) -> Compacted:
+        """Make the book smaller, run by run; see ``Archive.compact``."""
+        return self.compacted((fold_before, join_before))
 
     def close(self) -> None:
         """Let go of everything; appended batches are durable already."""

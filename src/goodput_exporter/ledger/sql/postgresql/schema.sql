@@ -80,7 +80,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TABLE days (
     run_id    BIGINT NOT NULL REFERENCES runs (id),
     day       BIGINT NOT NULL,               -- since 1970-01-01, UTC, on the ledger's clock
-    part      TEXT   NOT NULL,               -- live, kept, restated, lost; the settled view is all
+    part      TEXT   NOT NULL,               -- live, kept, restated, hindsight: the settled view
     state     TEXT   NOT NULL,
     cause     TEXT   NOT NULL,
     devices   BIGINT NOT NULL,

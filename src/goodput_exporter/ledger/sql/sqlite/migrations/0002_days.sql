@@ -3,7 +3,7 @@
 CREATE TABLE days (                          -- kept up by every batch, in its transaction
     run_id    INTEGER NOT NULL REFERENCES runs (id),
     day       INTEGER NOT NULL,              -- since 1970-01-01, UTC, on the ledger's clock
-    part      TEXT    NOT NULL,              -- live, kept, restated, lost; the settled view is all
+    part      TEXT    NOT NULL,              -- live, kept, restated, hindsight: the settled view
     state     TEXT    NOT NULL,
     cause     TEXT    NOT NULL,
     devices   INTEGER NOT NULL,
