@@ -7,7 +7,11 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from goodput_exporter.sources.kubernetes.mending import Mender, readable_text
+from goodput_exporter.sources.kubernetes.mending import (
+    Mender,
+    readable_text,
+    shallow,
+)
 from goodput_exporter.sources.kubernetes.objects import Object
 from goodput_exporter.sources.kubernetes.troubles import (
     ApiError,
@@ -17,6 +21,7 @@ from goodput_exporter.sources.kubernetes.troubles import (
 )
 
 T = TypeVar("T", bound=Object)
+F = TypeVar("F")
 
 SHOWN: Final = 80
 """Bytes of what cannot be read that a message repeats."""
@@ -109,7 +114,7 @@ class Reader(Generic[T]):
 
     def _mended_page(self, body: bytes, request: str) -> Page[T]:
         try:
-            raw = _RAW_PAGE.decode(self._text(body))
+            raw = self._frame(_RAW_PAGE, body)
             rows = _ROWS.decode(raw.items) or ()
         except (ValueError, RecursionError) as error:
             msg = f"{request}: no list to read ({error}): {body[:SHOWN]!r}"
@@ -158,7 +163,7 @@ class Reader(Generic[T]):
 
     def _mended_line(self, line: bytes, request: str) -> tuple[str, T | None]:
         try:
-            event = _RAW_LINE.decode(self._text(line))
+            event = self._frame(_RAW_LINE, line)
         except (ValueError, RecursionError) as error:
             msg = f"{request}: not an event ({error}): {line[:SHOWN]!r}"
             raise ApiError(Trouble.GARBLED, msg) from None
@@ -169,10 +174,15 @@ class Reader(Generic[T]):
             raise error_of(status_of(line), request)
         return event.type, self._item(event.found)
 
-    def _text(self, body: bytes) -> bytes:
+    def _frame(self, decoder: msgspec.json.Decoder[F], body: bytes) -> F:
+        """Read what is around the objects, without what no decoder can read."""
         text = readable_text(body)
         self.faults += text != body
-        return text
+        try:
+            return decoder.decode(text)
+        except RecursionError:
+            self.faults += 1
+            return decoder.decode(shallow(text))
 
     def _item(self, row: msgspec.Raw) -> T | None:
         """Read one object; what is odd about it costs nobody else."""
