@@ -31,10 +31,11 @@ DIRECT = """
 import sys, time
 import pynvml
 from goodput_exporter.sources.nvml_device import Device
-from goodput_exporter.sources.nvml_wire import encode
+from goodput_exporter.sources.nvml_wire import Orders, encode
 pynvml.nvmlInit()
 gpus, ticks = int(sys.argv[1]), int(sys.argv[2])
-devices = [Device(index, time.monotonic_ns) for index in range(gpus)]
+orders = Orders(1.0, events=False)
+devices = [Device(i, time.monotonic_ns, orders, encode) for i in range(gpus)]
 [encode(device.read()) for device in devices]
 began = time.process_time()
 for _ in range(ticks):

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import enum
-import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
-from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.sources.nvml_board import NS_PER_SECOND, Board
-from goodput_exporter.sources.nvml_notices import Notices
-from goodput_exporter.sources.nvml_outage import Outage, outage_of
-from goodput_exporter.sources.nvml_pci import nvidia_gpus
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_wire import (
-    Answered,
-    Began,
-    Failed,
-    Listed,
-    Message,
-    Unavailable,
+from goodput_exporter.domain.observations import (
+    GpuInventory,
+    GpuLost,
+    GpuSample,
+    XidCount,
 )
+from goodput_exporter.sources.nvml_capabilities import Capabilities
+from goodput_exporter.sources.nvml_host import Host
+from goodput_exporter.sources.nvml_keeper import Keeper
+from goodput_exporter.sources.nvml_known import Known
+from goodput_exporter.sources.nvml_outage import Outage
+from goodput_exporter.sources.nvml_revocation import Revocation
+from goodput_exporter.sources.nvml_wire import Orders
 
-LOG: Final = logging.getLogger(__name__)
-
-FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
-"""Signals that somebody sends; no GPU is to blame for them."""
-
-MOST_STUCK: Final = 4
-"""Children that survive SIGKILL (uninterruptible sleep) before we add no more."""
-
-LONGEST_PAUSE: Final = 32
-"""In units of *reinit_seconds*: starting a child costs some 0.1 s of CPU."""
-
-
-class Ending(enum.Enum):
-    """What follows the end of a child."""
-
-    AGAIN = "again"  # one GPU is to blame: start anew without it, at once
-    LATER = "later"  # NVML as a whole is: back off
-    CLOSED = "closed"
+EVERY_SECOND: Final = Orders(interval_seconds=1.0)
+REVOKED_TRIES: Final = 5
 
 
 class NvmlSource:
@@ -55,12 +34,12 @@ class NvmlSource:
     Args:
         now_ns: The ledger's clock, in nanoseconds.
         deadline_seconds: How long the calls on one GPU may take.
-        interval_seconds: Time between two samples of one GPU.
+        orders: What is read, and how often.
         init_seconds: How long NVML may take to come up; without persistence mode
             it wakes every GPU first.
         reinit_seconds: Pause before NVML is tried again; doubles up to 32 times it.
-        environment: The child's environment; None is ours.
-        gpus_on_bus: Counts NVIDIA GPUs without a driver; None where it cannot.
+        host: The doors to the machine.
+        wall_ns: Wall clock, for what outlives the machine's boot.
     """
 
     def __init__(  # noqa: PLR0913  # durations and doors, all but one by keyword
@@ -68,34 +47,24 @@ class NvmlSource:
         now_ns: Callable[[], int],
         *,
         deadline_seconds: float = 2.0,
-        interval_seconds: float = 1.0,
+        orders: Orders = EVERY_SECOND,
         init_seconds: float = 60.0,
         reinit_seconds: float = 1.0,
-        environment: Mapping[str, str] | None = None,
-        gpus_on_bus: Callable[[], int | None] = nvidia_gpus,
+        host: Host | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.children_started = 0
-        self.children_abandoned = 0
-        self._now_ns = now_ns
-        self._interval_seconds = interval_seconds
-        self._init_seconds = init_seconds
-        self._reinit_seconds = reinit_seconds
-        self._poll_seconds = min(deadline_seconds, interval_seconds) / 4
-        self._environment = environment
-        self._gpus_on_bus = gpus_on_bus
-        self._lock = threading.Lock()  # guards the two below, held for microseconds
-        self._outage: Outage | None = Outage(None, "NVML has not answered yet")
-        self._board = Board(
-            deadline_ns=int(deadline_seconds * NS_PER_SECOND),
-            interval_ns=int(interval_seconds * NS_PER_SECOND),
+        self._host = Host() if host is None else host
+        self._known = Known(now_ns, deadline_seconds, orders, self._host.memory)
+        self._revocation = Revocation(REVOKED_TRIES, self._host.marker, wall_ns)
+        self._keeper = Keeper(
+            self._known,
+            orders,
+            self._host,
+            self._revocation,
+            init_seconds=init_seconds,
+            reinit_seconds=reinit_seconds,
+            poll_seconds=min(deadline_seconds, orders.interval_seconds) / 4,
         )
-        self._notices = Notices()
-        self._noted_ns = 0
-        self._children: list[ChildProcess] = []
-        self._closing = threading.Event()
-        self._wake_read_fd, self._wake_write_fd = os.pipe()
-        self._thread = threading.Thread(target=self._keep, name="nvml", daemon=True)
-        self._thread.start()
 
     def read(self) -> list[GpuSample | GpuLost]:
         """
@@ -104,170 +73,76 @@ class NvmlSource:
         A sample is dated when the GPU answered, so its age shows. A GPU that has
         never been listed is absent: no driver, no GPUs.
         """
-        with self._lock:
-            silence = None if self._outage is None else self._outage.detail
-            return self._board.observations(
-                time.monotonic_ns(), self._now_ns(), silence
-            )
+        return self._known.read()
 
     def state(self) -> tuple[bool | None, str]:
         """
         Return whether NVML answers, and one sentence about it.
 
-        None is no driver, or no answer yet: no fault of a machine without GPUs.
+        None is no driver, no answer yet, or a pause that somebody asked for: no
+        fault of a machine without GPUs.
         """
-        with self._lock:
-            outage, driver = self._outage, self._board.driver
-        if outage is not None:
-            return outage.up, outage.detail
-        seen = self.read()
-        lost = [gpu for gpu in seen if isinstance(gpu, GpuLost)]
-        if not lost:
-            return True, f"{len(seen)} GPUs, driver {driver}"
-        first = lost[0]
-        detail = (
-            f"{len(seen) - len(lost)} of {len(seen)} GPUs answer, driver {driver}; "
-            f"GPU {first.index} ({first.uuid}) is {first.reason}: {first.detail}"
-        )
-        return len(lost) < len(seen), detail
+        return self._known.state()
+
+    def outage(self) -> Outage | None:
+        """Return why NVML as a whole does not answer; None when it does."""
+        return self._known.outage
+
+    def xids(self) -> tuple[XidCount, ...]:
+        """Return every XID that was heard since we started, by GPU and code."""
+        return self._known.xids()
+
+    def inventory(self) -> GpuInventory:
+        """Return which GPUs there should be, by the bus and by memory."""
+        return self._known.inventory(self._host.gpus_on_bus())
+
+    def capabilities(self) -> Capabilities:
+        """Return how NVML is reached on this node, and what it does not tell."""
+        return self._known.capabilities(self._host.gpus_on_bus())
+
+    def wants_exit(self) -> str | None:
+        """Return why this container should be created anew, once; else None."""
+        return self._revocation.request
+
+    def release(
+        self, *, pause_seconds: float = 600.0, timeout_seconds: float = 5.0
+    ) -> bool:
+        """
+        Let go of NVML, so that somebody can reset a GPU or unload the driver.
+
+        GPUs are ``paused`` until ``resume``, or until *pause_seconds* are over, so
+        that a release that everybody forgot does not blind us for ever.
+
+        Returns:
+            Whether every process that held a device is gone; False where one is
+            stuck in the driver, or *timeout_seconds* were too few.
+        """
+        return self._keeper.release(pause_seconds, timeout_seconds)
+
+    def resume(self) -> None:
+        """Take NVML up again after ``release``."""
+        self._keeper.resume()
+
+    @property
+    def children_started(self) -> int:
+        """How many children were started."""
+        return self._keeper.started
+
+    @property
+    def children_abandoned(self) -> int:
+        """How many were given up because they did not answer."""
+        return self._keeper.abandoned
+
+    @property
+    def children_stuck(self) -> int:
+        """How many of those outlive their kill, in uninterruptible sleep."""
+        return self._keeper.stuck
+
+    @property
+    def lines_garbled(self) -> int:
+        """How many lines of ended children were no message of ours."""
+        return self._keeper.garbled
 
     def close(self) -> None:
         """Stop the thread and the child, waiting for neither longer than 2 s."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        os.write(self._wake_write_fd, b"x")
-        self._thread.join(timeout=2.0)
-        if not self._thread.is_alive():
-            os.close(self._wake_read_fd)
-            os.close(self._wake_write_fd)
-
-    def _keep(self) -> None:
-        """Keep one child alive: the whole life of the thread."""
-        pause_seconds = self._reinit_seconds
-        while not self._closing.is_set():
-            is_full = self._count_stuck() >= MOST_STUCK
-            ending = Ending.LATER if is_full else self._serve()
-            if ending is Ending.LATER:
-                self._closing.wait(pause_seconds)
-                longest_seconds = LONGEST_PAUSE * self._reinit_seconds
-                pause_seconds = min(2 * pause_seconds, longest_seconds)
-            if self._outage is None:
-                pause_seconds = self._reinit_seconds
-        for child in self._children:
-            child.ending(timeout_seconds=0.5)
-
-    def _serve(self) -> Ending:
-        """Start one child, listen to it as long as it is of use, let it go."""
-        with self._lock:
-            now_ns = time.monotonic_ns()
-            self._board.restart(now_ns)
-            delays = self._board.delays(now_ns)
-        try:
-            child = ChildProcess(self._interval_seconds, delays, self._environment)
-        except OSError as exc:
-            return self._down(f"the NVML child cannot be started ({exc})")
-        self.children_started += 1
-        try:
-            return self._listen(child)
-        finally:
-            child.abandon()
-            self._children.append(child)
-
-    def _listen(self, child: ChildProcess) -> Ending:
-        started_ns = time.monotonic_ns()
-        is_up = False
-        while not self._closing.is_set():
-            messages = child.receive(self._poll_seconds, self._wake_read_fd)
-            if messages is None:
-                return self._ended(child)
-            for message in messages:
-                self._take(message)
-                is_up = is_up or isinstance(message, Listed)
-            now_ns = time.monotonic_ns()
-            self._note(now_ns)
-            if is_up and self._blame_stuck(now_ns):
-                return Ending.AGAIN
-            if not is_up and now_ns - started_ns > self._init_seconds * NS_PER_SECOND:
-                self.children_abandoned += 1
-                return self._down(
-                    f"driver unresponsive: NVML did not come up within "
-                    f"{self._init_seconds:g} s; does the kernel log name the driver?"
-                )
-        return Ending.CLOSED
-
-    def _take(self, message: Message) -> None:
-        offset_ns = self._now_ns() - time.monotonic_ns()
-        with self._lock:
-            match message:
-                case Listed():
-                    self._board.listed(message, time.monotonic_ns())
-                    self._outage = None
-                case Began():
-                    self._board.began(message)
-                case Answered():
-                    self._board.answered(message, message.mono_ns + offset_ns)
-                case Failed():
-                    self._board.failed(message, message.mono_ns + offset_ns)
-        if isinstance(message, Unavailable):
-            self._out(outage_of(message, self._gpus_on_bus()))
-        elif isinstance(message, Listed):
-            LOG.info("NVML lists %d GPUs, driver %s", message.count, message.driver)
-
-    def _ended(self, child: ChildProcess) -> Ending:
-        """Find out why a child ended by itself, and whom to blame."""
-        how = child.ending(timeout_seconds=1.0)
-        if how is None:
-            if self._outage is None:
-                self._down("the NVML child ended without a word")
-            return Ending.LATER
-        with self._lock:
-            suspects = [] if how in FROM_OUTSIDE else self._board.in_flight()
-            now_ns = time.monotonic_ns()
-            for index in suspects:
-                detail = f"reading it ended the NVML child ({how})"
-                self._board.blame(index, now_ns, "error", detail)
-        if suspects:
-            return Ending.AGAIN
-        return self._down(f"the NVML child ended ({how}); it is started again")
-
-    def _blame_stuck(self, now_ns: int) -> bool:
-        """
-        Return whether the child is of no more use, blaming the GPU that stuck first.
-
-        One GPU that hangs among others that answer keeps its thread, and heals
-        when its call returns. Two at once share a lock in the driver, as it
-        seems: without the one that began first the others may answer again.
-        """
-        with self._lock:
-            hanging = self._board.hanging(now_ns)
-            is_alone = len(hanging) == 1 and (self._board.count or 0) > 1
-            if not hanging or is_alone or self._count_stuck() >= MOST_STUCK:
-                return False
-            detail = "its calls did not return before the deadline; it is left alone"
-            self._board.blame(hanging[0], now_ns, "hanging", detail)
-        self.children_abandoned += 1
-        return True
-
-    def _count_stuck(self) -> int:
-        """Return how many former children are still there; reaps the others."""
-        self._children = [child for child in self._children if child.is_alive()]
-        return len(self._children)
-
-    def _down(self, detail: str) -> Ending:
-        self._out(Outage(up=False, detail=detail))
-        return Ending.LATER
-
-    def _out(self, outage: Outage) -> None:
-        """Record that NVML as a whole does not answer; log it when it is news."""
-        with self._lock:
-            is_news = outage != self._outage
-            self._outage = outage
-        if is_news:
-            level = logging.INFO if outage.up is None else logging.WARNING
-            LOG.log(level, "%s", outage.detail)
-
-    def _note(self, now_ns: int) -> None:
-        if now_ns - self._noted_ns >= self._interval_seconds * NS_PER_SECOND:
-            self._noted_ns = now_ns
-            self._notices.note(self.read())
+        self._keeper.close()

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.sources.nvml_wire import Answered, Began, Failed, Listed
+from goodput_exporter.domain.observations import (
+    GpuLost,
+    GpuSample,
+)
+from goodput_exporter.sources.nvml_roster import NS_PER_SECOND, Roster
+from goodput_exporter.sources.nvml_sample import Rare, health_of, layout_of, sample_of
+from goodput_exporter.sources.nvml_throttle import ThrottleClock
+from goodput_exporter.sources.nvml_wire import (
+    Answered,
+    Began,
+    Counted,
+    Failed,
+    Listed,
+    Partitioned,
+    Rested,
+)
 
-NS_PER_SECOND: Final = 1_000_000_000
 LONGEST_DELAY_SECONDS: Final = 300.0
 """A GPU that hangs or crashes again and again is asked every five minutes at last."""
 
 FORGIVEN_AFTER_SECONDS: Final = 60.0
 """A GPU that has answered for so long begins again with the first delay."""
 
-REASONS: Final[Mapping[int, str]] = {15: "lost", 999: "unknown"}
-"""NVML's codes for GPU_IS_LOST and UNKNOWN; every other code is an ``error``."""
+REASONS: Final[Mapping[int, str]] = {15: "lost", 16: "reset_required", 999: "unknown"}
+"""NVML's GPU_IS_LOST, RESET_REQUIRED and UNKNOWN; other codes are an ``error``."""
 
 
 @dataclass(slots=True)
@@ -46,6 +60,7 @@ class _Gpu:
     is_confirmed: bool = False
     was_late: bool = False
     blame: Blame | None = None
+    rare: Rare = field(default_factory=Rare)
 
 
 @dataclass(slots=True)
@@ -56,18 +71,22 @@ class Board:
     Args:
         deadline_ns: How long the calls on one GPU may take.
         interval_ns: Time between two samples of one GPU.
+        roster: Which GPUs there are; earlier lives included.
     """
 
     deadline_ns: int
     interval_ns: int
     driver: str = ""
+    nvml: str = ""
     count: int | None = None
+    roster: Roster = field(default_factory=Roster)
+    refused: Counter[str] = field(default_factory=Counter)
     _gpus: dict[int, _Gpu] = field(default_factory=dict)
-    _home: dict[str, int] = field(default_factory=dict)
+    _throttle: dict[str, ThrottleClock] = field(default_factory=dict)
 
     def listed(self, message: Listed, now_ns: int) -> None:
         """Take over how many GPUs there are; each has one deadline to answer."""
-        self.driver = message.driver
+        self.driver, self.nvml = message.driver, message.nvml
         self.count = message.count
         for index in range(message.count):
             gpu = self._gpus.setdefault(index, _Gpu())
@@ -87,13 +106,48 @@ class Board:
                 two conversions differ by the time between two clock reads.
         """
         gpu = self._heard(message, at_ns)
-        gpu.last = _sample(message, at_ns)
+        if gpu.uuid != message.uuid:  # another GPU: its counters are not this one's
+            gpu.rare = Rare()
+        clock = self._clock(message.uuid)
+        clock.sampled(message.clock_reasons, message.mono_ns)
+        gpu.last = sample_of(message, at_ns, gpu.rare, clock.totals())
         gpu.uuid = message.uuid
-        self._home[message.uuid] = message.index
+        self.refused.update(message.refused)
+        self.roster.settle(
+            message.uuid, message.index, self._present(), message.mono_ns
+        )
         if gpu.blame is not None:
             calm_ns = message.mono_ns - gpu.blame.until_ns
             if calm_ns > FORGIVEN_AFTER_SECONDS * NS_PER_SECOND:
                 gpu.blame = None
+
+    def _clock(self, uuid: str) -> ThrottleClock:
+        longest_ns = self.interval_ns + self.deadline_ns
+        return self._throttle.setdefault(uuid, ThrottleClock(longest_ns))
+
+    def _present(self) -> set[str]:
+        return {gpu.uuid for _, gpu in self._listed() if gpu.uuid is not None}
+
+    def counted(self, message: Counted, at_ns: int) -> None:
+        """Take over the counters of errors and wear; the next sample carries them."""
+        gpu = self._gpus.setdefault(message.index, _Gpu())
+        if gpu.uuid == message.uuid:
+            gpu.rare.health = health_of(message, at_ns)
+            celsius = message.memory_temperature_celsius
+            gpu.rare.memory_temperature_celsius = celsius
+            self._clock(message.uuid).told(message.throttled_ns, message.mono_ns)
+
+    def partitioned(self, message: Partitioned, at_ns: int) -> None:
+        """Take over a MIG layout, whole."""
+        gpu = self._gpus.setdefault(message.index, _Gpu())
+        if gpu.uuid == message.uuid:
+            gpu.rare.layout = layout_of(message, at_ns)
+
+    def rested(self, message: Rested) -> None:
+        """Note that the calls on one GPU have come back."""
+        gpu = self._gpus.get(message.index)
+        if gpu is not None:
+            gpu.began_ns = None
 
     def failed(self, message: Failed, at_ns: int) -> None:
         """Take over that one GPU returned an error, dated as in ``answered``."""
@@ -186,13 +240,13 @@ class Board:
             for _, gpu in self._listed()
         ):
             return []
-        detail = f"the driver lists {self.count} GPUs now, and not this one"
-        by_index = sorted(self._home.items(), key=lambda item: item[1])
-        return [
-            GpuLost(index, at_ns, uuid, None, "lost", detail)
-            for uuid, index in by_index
-            if uuid not in present
-        ]
+        why = f"the driver lists {self.count} GPUs now, and not this one"
+        return self.roster.gone(present, now_ns, at_ns, why)
+
+    def samples(self) -> list[GpuSample]:
+        """Return the newest sample of every GPU that ever answered, by index."""
+        last = (gpu.last for _, gpu in sorted(self._gpus.items()))
+        return [sample for sample in last if isinstance(sample, GpuSample)]
 
     def _observe(
         self, index: int, gpu: _Gpu, now_ns: int, at_ns: int, silence: str | None
@@ -215,29 +269,10 @@ class Board:
 
     def _uuid_of(self, index: int, gpu: _Gpu) -> str | None:
         """Return the remembered UUID, unless that GPU has moved to another index."""
-        if gpu.uuid is None or self._home.get(gpu.uuid) == index:
+        if gpu.uuid is None or self.roster.home.get(gpu.uuid) == index:
             return gpu.uuid
         return None
 
     def _listed(self) -> Iterator[tuple[int, _Gpu]]:
         count = self.count or 0
         return ((i, gpu) for i, gpu in sorted(self._gpus.items()) if i < count)
-
-
-def _sample(answer: Answered, at_ns: int) -> GpuSample:
-    return GpuSample(
-        index=answer.index,
-        uuid=answer.uuid,
-        name=answer.name,
-        at_ns=at_ns,
-        busy_ratio=answer.busy_ratio,
-        memory_used_bytes=answer.memory_used_bytes,
-        memory_total_bytes=answer.memory_total_bytes,
-        power_watts=answer.power_watts,
-        power_limit_watts=answer.power_limit_watts,
-        energy_joules=answer.energy_joules,
-        temperature_celsius=answer.temperature_celsius,
-        sm_clock_hertz=answer.sm_clock_hertz,
-        memory_clock_hertz=answer.memory_clock_hertz,
-        unsupported=frozenset(answer.unsupported),
-    )

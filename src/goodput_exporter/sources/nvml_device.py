@@ -2,124 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Final
 
 import pynvml
 
-from goodput_exporter.sources.nvml_wire import DETAIL_CHARS, Answered, Failed
-
-UNSUPPORTED: Final = frozenset(
-    {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND}
+from goodput_exporter.sources.nvml_errors import (
+    DEVICE_IS_DOWN,
+    NVML_IS_DOWN,
+    UNSUPPORTED,
+    DriverGoneError,
+    describe,
 )
-"""The board or the driver lacks the field; it will not get it while we run."""
-
-DEVICE_IS_DOWN: Final = frozenset(
-    {pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED}
+from goodput_exporter.sources.nvml_events import Watch
+from goodput_exporter.sources.nvml_fields import Fields
+from goodput_exporter.sources.nvml_gpm import Activity
+from goodput_exporter.sources.nvml_mig import partition
+from goodput_exporter.sources.nvml_processes import processes
+from goodput_exporter.sources.nvml_readings import (
+    ACTIVITY,
+    FRACTIONAL,
+    PCIE,
+    READINGS,
+    Reading,
 )
-"""Said of the whole device, whichever field was asked for."""
-
-NVML_IS_DOWN: Final = frozenset(
-    {pynvml.NVML_ERROR_UNINITIALIZED, pynvml.NVML_ERROR_DRIVER_NOT_LOADED}
+from goodput_exporter.sources.nvml_wire import (
+    Answered,
+    Counted,
+    Failed,
+    Message,
+    Orders,
+    Partitioned,
+    Watching,
 )
-"""Said of the driver, whichever device was asked for."""
 
-FRACTIONAL: Final = frozenset(
-    {"busy_ratio", "power_watts", "power_limit_watts", "energy_joules"}
-)
-"""The fields that are not whole numbers."""
-
-Values = dict[str, float]
-
-
-class DriverGoneError(Exception):
-    """The driver went away under us; every handle is void."""
-
-    def __init__(self, code: int, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """
-    One NVML call and the fields it fills.
-
-    Args:
-        fields: Names in ``GpuSample``, in the order of the values of *call*.
-        call: Takes the binding and a handle; returns values in our units.
-        most: The largest value that a real device can tell. A struct that an
-            older binding misreads yields more, and is refused, never repaired.
-    """
-
-    fields: tuple[str, ...]
-    call: Callable[[ModuleType, object], tuple[float, ...]]
-    most: float
-
-
-def _memory(nvml: ModuleType, handle: object) -> tuple[float, ...]:
-    """Return used and total bytes, without the driver's reserve where it says so."""
-    try:
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
-    except (
-        nvml.NVMLError_FunctionNotFound,
-        nvml.NVMLError_ArgumentVersionMismatch,
-    ):
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    if memory.used > memory.total:
-        return (math.inf, math.inf)
-    return (memory.used, memory.total)
-
-
-READINGS: Final = (
-    Reading(
-        ("busy_ratio",),
-        lambda nvml, handle: (nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,),
-        most=1.0,
-    ),
-    Reading(("memory_used_bytes", "memory_total_bytes"), _memory, most=2**50),
-    Reading(
-        ("power_watts",),
-        lambda nvml, handle: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,),
-        most=20_000,
-    ),
-    Reading(
-        ("power_limit_watts",),
-        lambda nvml, handle: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,),
-        most=20_000,
-    ),
-    Reading(
-        ("energy_joules",),
-        lambda nvml, handle: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,),
-        most=1e14,
-    ),
-    # nvmlDeviceGetTemperatureV replaces it one day; today older drivers lack that one.
-    Reading(
-        ("temperature_celsius",),
-        lambda nvml, handle: (
-            nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        ),
-        most=250,
-    ),
-    Reading(
-        ("sm_clock_hertz",),
-        lambda nvml, handle: (
-            nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM) * 1_000_000,
-        ),
-        most=1e11,
-    ),
-    Reading(
-        ("memory_clock_hertz",),
-        lambda nvml, handle: (
-            nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM) * 1_000_000,
-        ),
-        most=1e11,
-    ),
-)
+PROCESSES: Final = frozenset({"processes"})
 
 
 class Device:
@@ -129,23 +47,43 @@ class Device:
     Args:
         index: NVML's index.
         now_ns: CLOCK_MONOTONIC, in nanoseconds.
+        orders: Which of the dear calls to make.
+        send: Takes what happens between two samples.
         nvml: The binding.
     """
 
     def __init__(
-        self, index: int, now_ns: Callable[[], int], nvml: ModuleType = pynvml
+        self,
+        index: int,
+        now_ns: Callable[[], int],
+        orders: Orders,
+        send: Callable[[Message], None],
+        nvml: ModuleType = pynvml,
     ) -> None:
         self.index = index
         self._now_ns = now_ns
+        self._orders = orders
+        self._send = send
         self._nvml = nvml
+        self._readings = (*READINGS, PCIE) if orders.pcie else READINGS
         self._is_known = False
         self._uuid: str | None = None
         self._name = ""
+        self._layout: object = (None, frozenset())
         self._unsupported: set[str] = set()
+        self._fields = Fields(nvml)
+        self._activity = Activity(nvml)
+        self._watch: Watch | None = None
+        self._is_watchable = orders.events
+        self.is_changed = False
+        """Something says that it is not as it was when it was inspected."""
 
     def forget(self) -> None:
         """Ask who it is anew next time: indices move when a GPU goes."""
         self._is_known = False
+        self.is_changed = True
+        self._activity.forget()
+        self._unwatch()
 
     def read(self) -> Answered | Failed:
         """
@@ -157,11 +95,13 @@ class Device:
         Raises:
             DriverGoneError: NVML itself is down.
         """
+        began_ns = self._now_ns()
         try:
             handle = self._nvml.nvmlDeviceGetHandleByIndex(self.index)
             if not self._is_known:
                 self._identify(handle)
-            return self._sample(handle)
+            answered = self._sample(handle, began_ns)
+            self._keep_watch(handle)
         except self._nvml.NVMLError as exc:
             self.forget()
             if exc.value in NVML_IS_DOWN:
@@ -169,55 +109,136 @@ class Device:
             return Failed(
                 self.index, self._now_ns(), self._uuid, exc.value, describe(exc)
             )
+        return answered
+
+    def inspect(self) -> Iterator[Counted | Partitioned]:
+        """
+        Yield what changes rarely: errors and wear, and the MIG layout.
+
+        A new layout may support what the old one did not, so that everything is
+        probed anew. Errors of the device end it: the next sample tells them.
+        """
+        self.is_changed = False
+        try:
+            handle = self._nvml.nvmlDeviceGetHandleByIndex(self.index)
+            uuid = self._uuid or ""
+            layout = partition(self._nvml, self.index, uuid, handle, self._now_ns)
+            if layout is not None:
+                self._compare(layout)
+                yield layout
+            yield self._fields.read(self.index, uuid, handle, self._now_ns)
+        except self._nvml.NVMLError as exc:
+            if exc.value in UNSUPPORTED:  # no numbered fields at all, or no MIG calls
+                yield Counted(self.index, self._now_ns(), self._uuid or "")
+
+    def _compare(self, layout: Partitioned) -> None:
+        seen = (layout.slices, frozenset(one.uuid for one in layout.instances))
+        if seen != self._layout:
+            self._layout = seen
+            self._probe_anew()
+
+    def _probe_anew(self) -> None:
+        self._unsupported.clear()
+        self._fields.forget()
+        self._activity.forget()
 
     def _identify(self, handle: object) -> None:
         uuid = self._nvml.nvmlDeviceGetUUID(handle)
         if uuid != self._uuid:
-            self._unsupported.clear()
+            self._probe_anew()
+            self._is_watchable = self._orders.events
         self._uuid = uuid
         self._name = self._nvml.nvmlDeviceGetName(handle)
         self._is_known = True
 
-    def _sample(self, handle: object) -> Answered:
-        values: Values = {}
+    def _keep_watch(self, handle: object) -> None:
+        """Listen for XIDs; again after the driver, or the GPU, was away."""
+        if self._watch is not None and self._watch.is_alive:
+            return
+        if not self._is_watchable or self._uuid is None:
+            return
+        watch = Watch(
+            self.index,
+            self._uuid,
+            send=self._send,
+            changed=self._suspect,
+            now_ns=self._now_ns,
+            nvml=self._nvml,
+        )
+        try:
+            watch.register(handle)
+        except self._nvml.NVMLError as exc:
+            if exc.value in DEVICE_IS_DOWN | NVML_IS_DOWN:
+                raise
+            self._is_watchable = False
+            lost = Watching(self.index, self._uuid, is_on=False, detail=describe(exc))
+            self._send(lost)
+        self._watch = watch
+
+    def _suspect(self) -> None:
+        self.is_changed = True
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        self._is_watchable = self._orders.events
+
+    def _sample(self, handle: object, began_ns: int) -> Answered:
+        values: dict[str, object] = {}
+        refused: list[str] = []
         refusal: Exception | None = None
-        for reading in READINGS:
-            if self._unsupported.issuperset(reading.fields):
+        for fields, ask in self._questions(handle):
+            if self._unsupported.issuperset(fields):
                 continue
             try:
-                values.update(self._ask(reading, handle))
+                told = ask()
             except self._nvml.NVMLError as exc:
                 if exc.value in DEVICE_IS_DOWN | NVML_IS_DOWN:
                     raise
                 if exc.value in UNSUPPORTED:
-                    self._unsupported.update(reading.fields)
+                    self._unsupported.update(fields)
+                    self.is_changed = True  # MIG takes fields away
                 else:
                     refusal = exc
+                continue
+            if told is None:
+                refused.extend(fields)
+            else:
+                values |= told
         if refusal is not None and not values:
             raise refusal
-        return self._answer(values)
-
-    def _ask(self, reading: Reading, handle: object) -> Values:
-        found = reading.call(self._nvml, handle)
-        if not all(0 <= value <= reading.most for value in found):
-            return {}
-        return dict(zip(reading.fields, found, strict=True))
-
-    def _answer(self, values: Values) -> Answered:
-        whole = {
-            name: value if name in FRACTIONAL else int(value)
-            for name, value in values.items()
-        }
         return Answered(
             index=self.index,
-            mono_ns=self._now_ns(),
+            mono_ns=(now_ns := self._now_ns()),
             uuid=self._uuid or "",
             name=self._name,
             unsupported=tuple(sorted(self._unsupported)),
-            **whole,  # type: ignore[arg-type]  # keyed by READINGS, typed by FRACTIONAL
+            refused=tuple(refused),
+            took_ns=now_ns - began_ns,
+            **values,  # type: ignore[arg-type]  # keyed and typed by READINGS
         )
 
+    def _questions(
+        self, handle: object
+    ) -> Iterator[tuple[frozenset[str], Callable[[], Mapping[str, object] | None]]]:
+        """Yield which fields a call fills, and the call; None is out of range."""
+        for reading in self._readings:
+            yield reading.fields, lambda one=reading: self._ask(one, handle)
+        if self._orders.gpm:
+            yield ACTIVITY, lambda: self._activity.read(handle)
+        if self._orders.processes:
+            yield PROCESSES, lambda: self._processes(handle)
 
-def describe(error: Exception) -> str:
-    """Return NVML's own words for an error, short enough for one message."""
-    return str(error)[:DETAIL_CHARS]
+    def _ask(self, reading: Reading, handle: object) -> dict[str, object] | None:
+        found = reading.call(self._nvml, handle)
+        if not reading.takes(found):
+            return None
+        return {
+            name: value if name in FRACTIONAL else int(value)
+            for name, value in zip(reading.fields, found, strict=True)
+        }
+
+    def _processes(self, handle: object) -> dict[str, object] | None:
+        found = processes(self._nvml, handle)
+        return None if found is None else {"processes": found}

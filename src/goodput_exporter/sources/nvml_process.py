@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.nvml_wire import Message, decode
+from goodput_exporter.sources.nvml_wire import Message, Orders, decode
 
 CHILD: Final = (sys.executable, "-m", "goodput_exporter.sources.nvml_child")
 LONGEST_LINE: Final = 65_536
@@ -23,22 +23,19 @@ class ChildProcess:
     One NVML child; it ends by itself when we close its standard input or die.
 
     Args:
-        interval_seconds: Time between two samples of one GPU.
-        delays: Seconds for which it leaves a GPU alone, by index.
+        orders: What it reads, and how often.
         environment: Its environment; None is ours.
         command: The program, without its arguments.
     """
 
     def __init__(
         self,
-        interval_seconds: float,
-        delays: Mapping[int, float],
+        orders: Orders,
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
     ) -> None:
-        pauses = [f"{index}:{seconds:.3f}" for index, seconds in delays.items()]
         self._process = subprocess.Popen(  # noqa: S603  # our own module, no user input
-            [*command, str(interval_seconds), *pauses],
+            [*command, msgspec.json.encode(orders).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).with_name("nvml.c")
+from goodput_exporter.sources.nvml_host import Host
+from goodput_exporter.sources.nvml_search import LOADER, Nodes
+
+SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 LIBRARY = "libnvidia-ml.so.1"
 HEALTHY_8 = ("count 8",)
 
@@ -24,11 +27,13 @@ class FakeDriver:
         library_dir: What LD_LIBRARY_PATH names; the library may not be there yet.
         scenario: The file that the library plays; see the head of ``nvml.c``.
         built: The compiled library.
+        devices: The folder whose files stand for the device nodes.
     """
 
     library_dir: Path
     scenario: Path
     built: Path
+    devices: Path
 
     def play(self, *rules: str) -> None:
         """Replace the whole scenario at once; calls under way see it too."""
@@ -45,7 +50,22 @@ class FakeDriver:
         return os.environ | {
             "LD_LIBRARY_PATH": str(self.library_dir),
             "FAKE_NVML_SCENARIO": str(self.scenario),
+            "FAKE_NVML_DEVICES": str(self.devices),
         }
+
+    def nodes(self) -> tuple[Nodes, ...]:
+        """Return the device nodes as the exporter's own search reports them."""
+        names = sorted(path.name for path in self.devices.iterdir())
+        return (Nodes(str(self.devices), tuple(names)),) if names else ()
+
+    def host(self) -> Host:
+        """Return a machine with this driver, without files that outlive us."""
+        return Host(
+            environment=self.environment(),
+            gpus_on_bus=lambda: 0,
+            libraries=lambda: [LOADER],
+            nodes=self.nodes,
+        )
 
 
 def compile_library(folder: Path) -> Path:
@@ -62,8 +82,10 @@ def compile_library(folder: Path) -> Path:
             pytest.fail(why)
         pytest.skip(why)
     built = folder / LIBRARY
-    options = ["-O1", "-shared", "-fPIC", "-o", str(built), str(SOURCE), "-lpthread"]
-    subprocess.run([compiler, *options], check=True, timeout=60)
+    # The name that the real library carries in itself, by which the loader knows it.
+    name = f"-Wl,-soname,{LIBRARY}"
+    options = ["-O1", "-shared", "-fPIC", name, "-o", str(built), "-lpthread"]
+    subprocess.run([compiler, *map(str, SOURCES), *options], check=True, timeout=60)
     return built
 
 
@@ -71,7 +93,11 @@ def install(folder: Path, built: Path, *, loaded: bool = True) -> FakeDriver:
     """Return a fake driver of its own in *folder*, with eight healthy GPUs."""
     library_dir = folder / "lib"
     library_dir.mkdir()
-    driver = FakeDriver(library_dir, folder / "scenario.txt", built)
+    devices = folder / "dev"
+    devices.mkdir()
+    for name in ("nvidia0", "nvidia1", "nvidiactl"):
+        (devices / name).touch()
+    driver = FakeDriver(library_dir, folder / "scenario.txt", built, devices)
     driver.play(*HEALTHY_8)
     if loaded:
         driver.load()

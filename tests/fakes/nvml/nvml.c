@@ -1,6 +1,6 @@
 /*
- * A driver that does what a text file says: the NVML functions that the exporter
- * uses, for tests through the real Python binding.
+ * A node of GPUs that does what a text file says: the NVML functions that the
+ * exporter uses, for tests through the real Python binding.
  *
  * FAKE_NVML_SCENARIO names the file; it is read again whenever it changes, also
  * from inside a call that hangs. One rule a line; '#' begins a comment; the last
@@ -8,187 +8,70 @@
  *
  *   count 8                                     how many GPUs the driver lists
  *   driver 570.86.15                            the driver's version
+ *   nvml 12.570.86.15                           the library's version
  *   fault nvmlInitWithFlags return 18           a fault of no GPU in particular
- *   gpu 3 power_mw 650000                       a value; the names are in values[]
+ *   gpu 3 power_mw 650000                       a value; the names are in scenario.c
  *   gpu * name NVIDIA H100 80GB HBM3            a text: name or uuid
  *   gpu 3 fault nvmlDeviceGetPowerUsage return 15
  *   gpu 3 fault * hang                          until the rule is gone
  *   gpu 3 fault nvmlDeviceGetUUID segfault
- *   gpu * fault nvmlDeviceGetPowerUsage delay_ms 50
+ *   gpu * fault nvmlDeviceGetPowerUsage delay_ms 50      or delay_us
  *   gpu 3 fault nvmlDeviceGetPowerUsage ok      takes an earlier rule back
+ *   gpu 0 mig 3:3:40192 3:3:40192               MIG on: GPU slices, compute slices,
+ *                                               MiB of each device; "none" has none
+ *   gpu 3 field 142 5                           a numbered field's value
+ *   gpu 3 field 165/2 0                         the same of one link
+ *   gpu 3 field_return 142 3                    its return code
+ *   gpu 3 xid 1 31                              an event: its serial number, its code;
+ *                                               told once, to who registered before
+ *   gpu 3 mig_event 2                           the MIG layout has changed
+ *   gpu 3 processes 4711 4712                   host pids
+ *   gpu 3 process_growth 2                      so many calls find the list grown
+ *
+ * FAKE_NVML_DEVICES names a folder whose files stand for the device nodes: they are
+ * opened by the initialisation, and closed by the shutdown or the process's end.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <unistd.h>
 
-#define ALL_GPUS (-1)
-#define NO_GPU (-2)
-#define MAX_GPUS 64
-#define MAX_RULES 512
+#include "scenario.h"
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_FOUND = 6 };
+#define MAX_NODES 16
 
-struct rule {
-    int gpu;
-    char key[64];  /* "fault" or the name of a value */
-    char what[128]; /* a fault's function, or a value's text up to the line's end */
-    char how[16];
-    long amount;
-};
+static struct device gpus[MAX_GPUS];
+static int nodes[MAX_NODES];
+static int node_count;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct rule rules[MAX_RULES];
-static int rule_count;
-static struct stat seen;
-static int initialized;
-static int handles[MAX_GPUS];
-
-static const struct { const char *name; long value; } values[] = {
-    {"utilization_percent", 90}, {"memory_used_mib", 40960}, {"memory_total_mib", 81559},
-    {"power_mw", 450000},        {"power_limit_mw", 700000}, {"energy_mj", 123456789},
-    {"temperature_c", 55},       {"sm_clock_mhz", 1755},     {"memory_clock_mhz", 2619},
-};
-
-static void parse_line(char *line)
+static void open_nodes(void)
 {
-    struct rule *rule = &rules[rule_count];
-    char gpu[16], rest[256] = "";
-    memset(rule, 0, sizeof *rule);
-    rule->gpu = NO_GPU;
-    line[strcspn(line, "#\n")] = '\0';
-    if (sscanf(line, "gpu %15s %63s %255[^\n]", gpu, rule->key, rest) == 3)
-        rule->gpu = gpu[0] == '*' ? ALL_GPUS : atoi(gpu);
-    else if (sscanf(line, "%63s %255[^\n]", rule->key, rest) != 2)
-        return;
-    if (strcmp(rule->key, "fault") == 0)
-        sscanf(rest, "%127s %15s %ld", rule->what, rule->how, &rule->amount);
-    else
-        snprintf(rule->what, sizeof rule->what, "%.127s", rest);
-    if (rule_count < MAX_RULES - 1)
-        rule_count++;
-}
-
-/* Called with the lock held. */
-static void reload(void)
-{
-    const char *path = getenv("FAKE_NVML_SCENARIO");
-    struct stat now;
-    char line[512];
-    FILE *file;
-    if (path == NULL || stat(path, &now) != 0)
-        return;
-    if (now.st_ino == seen.st_ino && now.st_mtim.tv_sec == seen.st_mtim.tv_sec
-        && now.st_mtim.tv_nsec == seen.st_mtim.tv_nsec)
-        return;
-    file = fopen(path, "r");
-    if (file == NULL)
-        return;
-    rule_count = 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        parse_line(line);
-    fclose(file);
-    seen = now;
-}
-
-static int applies(const struct rule *rule, int gpu)
-{
-    return rule->gpu == gpu || (rule->gpu == ALL_GPUS && gpu >= 0);
-}
-
-static struct rule fault_of(const char *function, int gpu)
-{
-    struct rule found = {.how = "ok"};
-    pthread_mutex_lock(&lock);
-    reload();
-    for (int i = 0; i < rule_count; i++) {
-        const struct rule *rule = &rules[i];
-        if (applies(rule, gpu) && strcmp(rule->key, "fault") == 0
-            && (strcmp(rule->what, "*") == 0 || strcmp(rule->what, function) == 0))
-            found = *rule;
+    const char *folder = getenv("FAKE_NVML_DEVICES");
+    const char *names[] = {"nvidiactl", "nvidia0", "nvidia1"};
+    char path[4096];
+    for (size_t i = 0; folder != NULL && i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && node_count < MAX_NODES)
+            nodes[node_count++] = fd;
     }
-    pthread_mutex_unlock(&lock);
-    return found;
 }
 
-static void pause_ms(long ms)
+static void close_nodes(void)
 {
-    struct timespec span = {ms / 1000, (ms % 1000) * 1000000L};
-    nanosleep(&span, NULL);
+    while (node_count > 0)
+        close(nodes[--node_count]);
 }
-
-static int suffer(const char *function, int gpu)
-{
-    struct rule fault = fault_of(function, gpu);
-    if (strcmp(fault.how, "delay_ms") == 0)
-        pause_ms(fault.amount);
-    while (strcmp(fault.how, "hang") == 0) {
-        pause_ms(5);
-        fault = fault_of(function, gpu);
-    }
-    if (strcmp(fault.how, "segfault") == 0) {
-        signal(SIGSEGV, SIG_DFL);
-        raise(SIGSEGV);
-    }
-    return strcmp(fault.how, "return") == 0 ? (int)fault.amount : SUCCESS;
-}
-
-static int text_of(const char *key, int gpu, char *text, unsigned size)
-{
-    int found = 0;
-    pthread_mutex_lock(&lock);
-    reload();
-    for (int i = 0; i < rule_count; i++)
-        if (applies(&rules[i], gpu) && strcmp(rules[i].key, key) == 0) {
-            snprintf(text, size, "%s", rules[i].what);
-            found = 1;
-        }
-    pthread_mutex_unlock(&lock);
-    return found;
-}
-
-static long value_of(const char *key, int gpu)
-{
-    char text[128];
-    if (text_of(key, gpu, text, sizeof text))
-        return atol(text);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        if (strcmp(values[i].name, key) == 0)
-            return values[i].value;
-    return 0;
-}
-
-static int gpu_count(void)
-{
-    char text[128];
-    return text_of("count", NO_GPU, text, sizeof text) ? atoi(text) : 0;
-}
-
-/* Every call on a device: no driver, then the fault, then the answer. */
-static int enter(const char *function, void *device)
-{
-    if (!initialized)
-        return UNINITIALIZED;
-    if (device == NULL)
-        return INVALID_ARGUMENT;
-    return suffer(function, *(int *)device);
-}
-
-#define ENTER(device)                                                                    \
-    int gpu = device == NULL ? 0 : *(int *)device;                                       \
-    int code = enter(__func__, device);                                                  \
-    if (code != SUCCESS)                                                                 \
-        return code;
 
 int nvmlInitWithFlags(unsigned flags)
 {
     int code = suffer(__func__, NO_GPU);
     (void)flags;
     initialized = code == SUCCESS;
+    if (initialized)
+        open_nodes();
     return code;
 }
 
@@ -197,6 +80,7 @@ int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 int nvmlShutdown(void)
 {
     initialized = 0;
+    close_nodes();
     return SUCCESS;
 }
 
@@ -214,6 +98,16 @@ int nvmlSystemGetDriverVersion(char *text, unsigned size)
         return code;
     if (!text_of("driver", NO_GPU, text, size))
         snprintf(text, size, "570.86.15");
+    return SUCCESS;
+}
+
+int nvmlSystemGetNVMLVersion(char *text, unsigned size)
+{
+    int code = suffer(__func__, NO_GPU);
+    if (code != SUCCESS)
+        return code;
+    if (!text_of("nvml", NO_GPU, text, size))
+        snprintf(text, size, "12.570.86.15");
     return SUCCESS;
 }
 
@@ -235,15 +129,18 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
         return code;
     if (index >= MAX_GPUS || (int)index >= gpu_count())
         return INVALID_ARGUMENT;
-    handles[index] = (int)index;
-    *device = &handles[index];
+    gpus[index] = (struct device){(int)index, WHOLE_GPU, 0};
+    *device = &gpus[index];
     return SUCCESS;
 }
 
 int nvmlDeviceGetUUID(void *device, char *text, unsigned size)
 {
     ENTER(device)
-    if (!text_of("uuid", gpu, text, size))
+    const struct device *of = device;
+    if (of->slot != WHOLE_GPU)
+        snprintf(text, size, "MIG-%08x-0000-0000-%04d-%012d", of->layout, gpu, of->slot);
+    else if (!text_of("uuid", gpu, text, size))
         snprintf(text, size, "GPU-00000000-0000-0000-0000-%012d", gpu);
     return SUCCESS;
 }
@@ -253,35 +150,50 @@ int nvmlDeviceGetName(void *device, char *text, unsigned size)
     ENTER(device)
     if (!text_of("name", gpu, text, size))
         snprintf(text, size, "NVIDIA H100 80GB HBM3");
+    if (((struct device *)device)->slot != WHOLE_GPU)
+        mig_name(device, text + strlen(text), size - strlen(text));
     return SUCCESS;
 }
 
 int nvmlDeviceGetUtilizationRates(void *device, unsigned *rates)
 {
     ENTER(device)
+    if (layout_of(gpu) != 0)
+        return NOT_SUPPORTED;
     rates[0] = (unsigned)value_of("utilization_percent", gpu);
-    rates[1] = 0;
+    rates[1] = (unsigned)value_of("memory_percent", gpu);
     return SUCCESS;
 }
 
 struct memory { unsigned long long total, free, used; };
 struct memory_v2 { unsigned version; unsigned long long total, reserved, free, used; };
 
+static struct memory memory_of(const struct device *device)
+{
+    int gpu = device->gpu;
+    unsigned long long total = (unsigned long long)value_of("memory_total_mib", gpu);
+    unsigned long long used = (unsigned long long)value_of("memory_used_mib", gpu);
+    if (device->slot != WHOLE_GPU) {
+        total = mig_memory_mib(device);
+        used = total / 4;
+    }
+    return (struct memory){total << 20, (total - used) << 20, used << 20};
+}
+
 int nvmlDeviceGetMemoryInfo(void *device, struct memory *memory)
 {
     ENTER(device)
-    memory->total = (unsigned long long)value_of("memory_total_mib", gpu) << 20;
-    memory->used = (unsigned long long)value_of("memory_used_mib", gpu) << 20;
-    memory->free = memory->total - memory->used;
+    *memory = memory_of(device);
     return SUCCESS;
 }
 
 int nvmlDeviceGetMemoryInfo_v2(void *device, struct memory_v2 *memory)
 {
     ENTER(device)
-    memory->total = (unsigned long long)value_of("memory_total_mib", gpu) << 20;
-    memory->used = (unsigned long long)value_of("memory_used_mib", gpu) << 20;
-    memory->free = memory->total - memory->used;
+    struct memory found = memory_of(device);
+    memory->total = found.total;
+    memory->used = found.used;
+    memory->free = found.free;
     memory->reserved = 0;
     return SUCCESS;
 }
@@ -320,4 +232,53 @@ int nvmlDeviceGetClockInfo(void *device, int type, unsigned *megahertz)
     ENTER(device)
     *megahertz = (unsigned)value_of(type == 2 ? "memory_clock_mhz" : "sm_clock_mhz", gpu);
     return SUCCESS;
+}
+
+int nvmlDeviceGetCurrentClocksEventReasons(void *device, unsigned long long *reasons)
+{
+    ENTER(device)
+    *reasons = (unsigned long long)value_of("clock_reasons", gpu);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *reasons)
+{
+    ENTER(device)
+    *reasons = (unsigned long long)value_of("clock_reasons", gpu);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPcieThroughput(void *device, int counter, unsigned *kib)
+{
+    ENTER(device)
+    *kib = (unsigned)value_of(counter == 0 ? "pcie_sent_kib" : "pcie_received_kib", gpu);
+    return SUCCESS;
+}
+
+struct process {
+    unsigned pid;
+    unsigned long long used;
+    unsigned gpu_instance, compute_instance;
+};
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, void *infos)
+{
+    static int grown[MAX_GPUS];
+    struct process *found = infos;
+    unsigned room = *count, pids[32], total = 0;
+    char text[192], *at = text, *end;
+    ENTER(device)
+    if (text_of("processes", gpu, text, sizeof text))
+        for (long pid; total < 32 && (pid = strtol(at, &end, 10), end != at); at = end)
+            pids[total++] = (unsigned)pid;
+    *count = total;
+    if (total > 0 && room == 0)
+        return INSUFFICIENT_SIZE;
+    if (grown[gpu] < value_of("process_growth", gpu)) {
+        grown[gpu]++;
+        return INSUFFICIENT_SIZE;
+    }
+    for (unsigned i = 0; i < total && i < room; i++)
+        found[i] = (struct process){pids[i], 1 << 20, 0xFFFFFFFF, 0xFFFFFFFF};
+    return total > room ? INSUFFICIENT_SIZE : SUCCESS;
 }

@@ -10,93 +10,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.sources.nvml import NvmlSource
 from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_wire import Listed, encode
-from tests.fakes.nvml.driver import FakeDriver, compile_library, install
+from goodput_exporter.sources.nvml_wire import Listed, Orders, encode
+from tests.fakes.nvml.driver import FakeDriver, install
+from tests.fakes.nvml.story import (
+    PATIENCE_SECONDS,
+    all_fresh,
+    fresh,
+    lost,
+    renewed,
+    source_on,
+    until,
+    uuid,
+)
 
 pytestmark = pytest.mark.real
 
-PATIENCE_SECONDS = 15.0
-"""How long a busy machine may take; a healthy run needs a tenth of a second."""
-
-DEADLINE_SECONDS = 0.5
 OTHERS = (0, 1, 2, 4, 5, 6, 7)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile the fake driver once for all stories."""
-    return compile_library(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def driver(tmp_path: Path, library: Path) -> FakeDriver:
-    """Eight healthy GPUs."""
-    return install(tmp_path, library)
-
-
-@pytest.fixture
-def source(driver: FakeDriver) -> Iterator[NvmlSource]:
-    """Return the source on that driver, closed afterwards."""
-    with closing(source_on(driver)) as opened:
-        yield opened
-
-
-def source_on(driver: FakeDriver, *, init_seconds: float = 30.0) -> NvmlSource:
-    """Return a source with short intervals."""
-    return NvmlSource(
-        time.monotonic_ns,
-        deadline_seconds=DEADLINE_SECONDS,
-        interval_seconds=0.05,
-        init_seconds=init_seconds,
-        reinit_seconds=0.02,
-        environment=driver.environment(),
-        gpus_on_bus=lambda: 0,
-    )
-
-
-def until(holds: Callable[[], bool], source: NvmlSource) -> None:
-    """Wait until something holds; fail with what the source says if it never does."""
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not holds():
-        if time.monotonic() > give_up:
-            pytest.fail(f"never happened; {source.state()}, {source.read()}")
-        pause.wait(0.005)
-
-
-def fresh(source: NvmlSource) -> dict[int, GpuSample]:
-    """Return the samples by index."""
-    return {gpu.index: gpu for gpu in source.read() if isinstance(gpu, GpuSample)}
-
-
-def lost(source: NvmlSource) -> dict[int, GpuLost]:
-    """Return the lost GPUs by index."""
-    return {gpu.index: gpu for gpu in source.read() if isinstance(gpu, GpuLost)}
-
-
-def all_fresh(source: NvmlSource, count: int = 8) -> bool:
-    """Return whether that many GPUs answer, and no other was ever there."""
-    return len(fresh(source)) == len(source.read()) == count
-
-
-def renewed(source: NvmlSource, since_ns: int, indices: tuple[int, ...]) -> bool:
-    """Return whether these GPUs have answered since."""
-    seen = fresh(source)
-    return all(i in seen and seen[i].at_ns > since_ns for i in indices)
-
-
-def uuid(index: int) -> str:
-    """Return the fake driver's UUID of a GPU."""
-    return f"GPU-00000000-0000-0000-0000-{index:012d}"
 
 
 def test_eight_healthy_gpus_are_told_in_our_units(source: NvmlSource) -> None:
@@ -104,7 +42,7 @@ def test_eight_healthy_gpus_are_told_in_our_units(source: NvmlSource) -> None:
     until(lambda: all_fresh(source), source)
     gpu = fresh(source)[5]
 
-    assert gpu == GpuSample(
+    assert replace(gpu, took_ns=0, throttled=(), health=None) == GpuSample(
         index=5,
         uuid=uuid(5),
         name="NVIDIA H100 80GB HBM3",
@@ -118,7 +56,11 @@ def test_eight_healthy_gpus_are_told_in_our_units(source: NvmlSource) -> None:
         temperature_celsius=55,
         sm_clock_hertz=1_755_000_000,
         memory_clock_hertz=2_619_000_000,
+        memory_busy_ratio=0.3,
+        memory_temperature_celsius=gpu.memory_temperature_celsius,
+        clock_reasons=frozenset(),
     )
+    assert gpu.took_ns > 0
     assert source.state() == (True, "8 GPUs, driver 570.86.15")
 
 
@@ -155,7 +97,7 @@ def test_a_hanging_gpu_costs_only_itself_and_heals(
         ("nvmlDeviceGetHandleByIndex_v2", 15, "lost"),
         ("nvmlDeviceGetTemperature", 15, "lost"),
         ("*", 999, "unknown"),
-        ("nvmlDeviceGetUtilizationRates", 16, "error"),
+        ("nvmlDeviceGetUtilizationRates", 16, "reset_required"),
     ],
 )
 def test_a_lost_gpu_costs_only_itself_and_keeps_its_name(
@@ -249,8 +191,8 @@ def test_nvml_that_never_comes_up_is_a_fault(driver: FakeDriver) -> None:
     ("function", "field"),
     [
         ("nvmlDeviceGetPowerUsage", "power_watts"),
-        ("nvmlDeviceGetUtilizationRates", "busy_ratio"),
         ("nvmlDeviceGetTotalEnergyConsumption", "energy_joules"),
+        ("nvmlDeviceGetTemperature", "temperature_celsius"),
     ],
 )
 def test_what_a_board_lacks_is_absent_and_never_zero(
@@ -264,7 +206,7 @@ def test_what_a_board_lacks_is_absent_and_never_zero(
 
     assert gpu.unsupported == {field}
     assert getattr(gpu, field) is None
-    assert gpu.temperature_celsius == 55
+    assert gpu.sm_clock_hertz == 1_755_000_000
 
 
 def test_unified_memory_has_no_memory_figure(driver: FakeDriver) -> None:
@@ -328,6 +270,7 @@ def test_a_figure_that_cannot_be_is_refused(
 
     assert getattr(gpu, field) is None
     assert gpu.unsupported == frozenset()
+    assert field in gpu.refused
     assert gpu.sm_clock_hertz == 1_755_000_000
 
 
@@ -441,8 +384,9 @@ def test_closing_waits_for_no_driver(driver: FakeDriver) -> None:
 PARENT = """
 import os, sys
 from goodput_exporter.sources.nvml_process import ChildProcess
+from goodput_exporter.sources.nvml_wire import Orders
 read_fd, _ = os.pipe()
-child = ChildProcess(0.05, {})
+child = ChildProcess(Orders(0.05))
 while not child.receive(10.0, read_fd):
     pass
 print(child.pid, flush=True)
@@ -475,7 +419,7 @@ def test_noise_between_messages_is_counted_and_skipped() -> None:
     message = encode(Listed("570", 8))
     says = f"import os; os.write(1, b'NVRM: hello\\n' + {message!r})"
     read_fd, write_fd = os.pipe()
-    child = ChildProcess(1.0, {}, command=[sys.executable, "-c", says])
+    child = ChildProcess(Orders(1.0), command=[sys.executable, "-c", says])
 
     heard = child.receive(PATIENCE_SECONDS, read_fd)
 

@@ -82,7 +82,8 @@ def test_the_gpu_that_stuck_first_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"), [(15, "lost"), (999, "unknown"), (16, "error"), (29, "error")]
+    ("code", "reason"),
+    [(15, "lost"), (999, "unknown"), (16, "reset_required"), (29, "error")],
 )
 def test_a_code_becomes_a_reason(code: int, reason: str) -> None:
     """The GPU is named by the UUID it had, and dated when it failed."""
