@@ -57,7 +57,7 @@ class AccountReport:
     One run in one window.
 
     Args:
-        run: Which run.
+        run: Which run, or what several are called together.
         view: ``"live"`` or ``"settled"``; the two answer different questions.
         window: What it is about.
         states, causes: In the books' order. Causes hold bad states only.
@@ -66,7 +66,7 @@ class AccountReport:
         currency: None where nothing has a price.
     """
 
-    run: RunKey
+    run: RunKey | str
     view: str
     window: Span
     states: tuple[Line, ...]
@@ -100,17 +100,50 @@ def account_report(
         AccountingError: A charge is of the cluster book.
         ConfigError: They are in two currencies.
     """
-    by_both = cost_by(charges, lambda one: (one.usage.state, one.usage.cause))
-    account = Account()
-    states: dict[RunState, Cost] = {}
-    causes: dict[Cause, Cost] = {}
-    for (state, cause), cost in by_both.items():
+    by_both: dict[tuple[RunState, Cause], Cost] = {}
+    found = cost_by(charges, lambda one: (one.usage.state, one.usage.cause))
+    for (state, cause), cost in found.items():
         if not isinstance(state, RunState):
             msg = (
                 f"{run}: {state.value} is no state of a run; "
                 "report the run's own book, not the cluster's"
             )
             raise AccountingError(msg)
+        by_both[state, cause] = cost
+    return report_of_costs(
+        by_both, run=run, view=view, window=window, decimals=decimals
+    )
+
+
+def report_of_costs(  # noqa: PLR0913 - what is told, and how
+    costs: Mapping[tuple[RunState, Cause], Cost],
+    *,
+    run: RunKey | str,
+    view: str,
+    window: Span,
+    decimals: int = CENTS,
+    model_flops: float | None = None,
+    peak_flops: float | None = None,
+) -> AccountReport:
+    """
+    Put GPU time and its cost, by state and cause, into tables.
+
+    Args:
+        costs: Of one run's book in *window*, or of several runs'.
+        run: Which run, or what the runs are called together.
+        view: Which view they are of.
+        window: What they were cut to.
+        decimals: Of the costs.
+        model_flops: Of first-time steps, where they are known.
+        peak_flops: Of one device, where it is known.
+
+    Raises:
+        ConfigError: The costs are in two currencies.
+    """
+    account = Account()
+    states: dict[RunState, Cost] = {}
+    causes: dict[Cause, Cost] = {}
+    for (state, cause), cost in costs.items():
         account.add(state, cost.gpu_ns, cause)
         states[state] = states.get(state, Cost()) + cost
         if is_bad(state):
@@ -130,7 +163,7 @@ def account_report(
         _lines(of_causes, {}, decimals),
         _total(in_order, decimals),
         _total(of_causes, decimals),
-        ratios(account),
+        ratios(account, model_flops=model_flops, peak_flops=peak_flops),
         whole.currency,
     )
 

@@ -1,0 +1,256 @@
+"""A sheet in words and rounded figures: what every format for people shows alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from goodput_exporter.analysis.histories import View
+from goodput_exporter.analysis.incidents import IncidentRecord
+from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
+from goodput_exporter.analysis.rates import RateTable
+from goodput_exporter.analysis.records import DELIBERATE
+from goodput_exporter.analysis.rounding import rounded
+from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
+from goodput_exporter.report.account import HOURS_DECIMALS
+from goodput_exporter.report.proof import Term
+from goodput_exporter.report.reliability import Reliability, mean_time_words
+from goodput_exporter.report.sheet import Sheet
+from goodput_exporter.report.words import (
+    ABSENT,
+    CAUSE_NAME,
+    STATE_PHRASE,
+    amount,
+    compact,
+    count,
+    gpu_hours,
+    lasting,
+    minute,
+    percent,
+    shown,
+)
+
+VIEW_WORDS = {
+    View.LIVE: "As counters showed it; nothing in it is ever taken back.",
+    View.SETTLED: "As it is known today: late evidence, corrected causes, and work "
+    "that did not survive.",
+}
+WORTH_SAYING = 0.0005
+"""Losses below this share are left out of the sentence: they read as 0.0 %."""
+
+SPLIT = " – "
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One incident in words; its GPU-hours and cost are rounded with its table."""
+
+    name: str
+    when: str
+    cause: str
+    why: str
+    waited: str
+    restarted: str
+    restored: str
+    recomputed: str
+    lost: str
+    hours: str
+    cost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A line below the incidents, so that the table adds up."""
+
+    name: str
+    hours: str
+    cost: str
+
+
+def headline(made: Sheet) -> list[tuple[str, bool]]:
+    """Say what fraction became progress and where most went; True is set apart."""
+    goodput = made.whole.ratios.goodput
+    if goodput is None:
+        return [("Nothing was observed in this window.", False)]
+    at_most = any(
+        p.run.facts is not None and p.run.facts.upper_bound for p in made.parts
+    )
+    words = [
+        ("At most " if at_most else "", False),
+        (percent(goodput), True),
+        (" of the observed GPU time became training progress that was kept", False),
+    ]
+    worst = _largest_loss(made)
+    if worst is None:
+        return [*words, ("; nothing was lost.", False)]
+    state, share = worst
+    return [
+        *words,
+        ("; the largest loss was ", False),
+        (percent(share), True),
+        (f" {STATE_PHRASE[state]}.", False),
+    ]
+
+
+def terms(made: Sheet) -> list[str]:
+    """Return what the total is made of; the smallest terms are one."""
+    found = made.proof.terms
+    if not found:
+        return ["0 h"]
+    most = 6
+    listed = [_term(term) for term in found[:most]]
+    if len(found) > most:
+        rest = sum(term.gpu_ns for term in found[most:])
+        listed.append(f"{gpu_hours(rest)} GPU-hours at other sizes")
+    return listed
+
+
+def ledger_words(made: Sheet) -> str:
+    """Say how the total agrees with the ledger's own sum."""
+    proof = made.proof
+    ledger = f"{gpu_hours(proof.ledger_gpu_ns)} GPU-hours"
+    if made.view is View.LIVE or not proof.moved_gpu_ns:
+        return f"The ledger's own sum, which counters show, is the same: {ledger}."
+    way = "put into" if proof.moved_gpu_ns > 0 else "taken out of"
+    moved = gpu_hours(abs(proof.moved_gpu_ns))
+    return (
+        f"The ledger's own sum, which counters show, is {ledger}; {moved} were {way} "
+        "the book afterwards."
+    )
+
+
+def incidents(made: Sheet) -> tuple[list[Told], list[Rest]]:
+    """Return the table of incidents; it sums to all lost time."""
+    costs: dict[str, Cost] = {
+        str(index): one.cost or Cost(unpriced_gpu_ns=one.total_gpu_ns)
+        for index, one in enumerate(made.costliest)
+    }
+    names: dict[str, str] = {}
+    more = made.incidents - len(made.costliest)
+    if more:
+        names["rest"] = count(more, "other incident")
+        costs["rest"] = made.other_incidents
+    if made.apart.gpu_ns:
+        names["apart"] = "lost without an interruption"
+        costs["apart"] = made.apart
+    hours = rounded(
+        {key: cost.gpu_ns for key, cost in costs.items()},
+        per_unit=NS_PER_HOUR,
+        decimals=HOURS_DECIMALS,
+    )
+    money = amounts(costs)
+    told = [
+        _told(one, made, hours[str(i)], money[str(i)])
+        for i, one in enumerate(made.costliest)
+    ]
+    rest = [
+        Rest(name, amount(hours[key]), amount(money[key]))
+        for key, name in names.items()
+    ]
+    return told, rest
+
+
+def reliability_words(found: Reliability | None, made: Sheet) -> list[str]:
+    """Say how often runs were interrupted, and how far to trust it."""
+    if found is None:
+        return []
+    ettr = percent(made.whole.ratios.ettr)
+    words = [
+        f"Mean time to interruption: {mean_time_words(found.mtti, 'interruption')}.",
+        f"Mean time to recovery: {mean_time_words(found.mttr, 'recovery')}.".replace(
+            "recoverys", "recoveries"
+        ),
+        f"Effective training time ratio (ETTR): {ettr}.",
+    ]
+    if found.mttr.too_narrow:
+        words.append("Recovery times spread widely: their limits promise too much.")
+    deliberate = [one for one in made.costliest if one.cause in DELIBERATE]
+    if deliberate:
+        words.append("Planned, deliberate and scale-in stops count in no mean time.")
+    if found.rates is None or found.causes is None:
+        words.append(
+            "Failures per 1,000 node-days are not known: no source told on which "
+            "nodes the runs were."
+        )
+    else:
+        words += [*_rates(found.rates, ""), *_rates(found.causes, "caused by ")]
+    return words
+
+
+def incident_name(one: IncidentRecord, made: Sheet) -> str:
+    """Return how an incident is called: with its run's name where there are several."""
+    name = f"#{one.number}"
+    return f"{shown(one.run.run)} {name}" if len(made.parts) > 1 else name
+
+
+def why(one: IncidentRecord) -> str:
+    """Say on what an incident's cause rests, and who corrected it."""
+    words = [one.rule, "; ".join(shown(text) for text in one.evidence)]
+    if one.nodes:
+        words.append(f"on {', '.join(shown(node) for node in one.nodes)}")
+    for fix in one.corrections:
+        if fix.by:
+            before = CAUSE_NAME[fix.from_cause.value]
+            words.append(f"{shown(fix.by)} corrected {before}: {shown(fix.note)}")
+    return SPLIT.join(word for word in words if word)
+
+
+def _term(term: Term) -> str:
+    return f"{gpu_hours(term.wall_ns)} h × {count(term.devices, 'GPU')}"
+
+
+def _largest_loss(made: Sheet) -> tuple[str, float] | None:
+    outside = (Layer.OUTSIDE, Layer.NONE)
+    observed = {
+        line.name: line.gpu_ns
+        for line in made.whole.states
+        if LAYER_OF[RunState(line.name)] not in outside
+    }
+    losses = {name: ns for name, ns in observed.items() if name != RunState.PRODUCTIVE}
+    worst = max(losses, key=lambda name: losses[name], default=None)
+    if worst is None:
+        return None
+    share = losses[worst] / sum(observed.values())
+    return (worst, share) if share >= WORTH_SAYING else None
+
+
+def _told(
+    one: IncidentRecord, made: Sheet, hours: Decimal, cost: Decimal | None
+) -> Told:
+    lost = ABSENT if one.lost_steps is None else count(one.lost_steps, "step")
+    if one.lost_tokens:
+        lost += f", {compact(one.lost_tokens)} tokens"
+    return Told(
+        incident_name(one, made),
+        minute(one.detected_ns),
+        CAUSE_NAME[one.cause.value],
+        why(one),
+        lasting(one.waited_ns),
+        lasting(one.restarted_ns),
+        lasting(one.restored_ns),
+        lasting(one.recomputed_ns),
+        lost,
+        amount(hours),
+        amount(cost),
+    )
+
+
+def _rates(table: RateTable, prefix: str) -> Iterator[str]:
+    for name, rate in table.rows.items():
+        if rate.per_1000_node_days is None or rate.low is None or rate.high is None:
+            continue
+        few = " – too few to rely on" if rate.too_few else ""
+        label = "unknown GPU model" if name is None else f"{prefix}{name}"
+        yield (
+            f"Failures per 1,000 node-days, {label}: {rate.per_1000_node_days:.1f} "
+            f"({rate.confidence:.0%} limits {rate.low:.1f} to {rate.high:.1f}; "
+            f"{rate.events} in {rate.node_days:,.1f} node-days){few}."
+        )
+
+
+def sense(change: float | None, *, more_is_better: bool) -> str:
+    """Return the class of a change: better, worse, or neither."""
+    if change is None or abs(change) < WORTH_SAYING:
+        return ""
+    return "up" if (change > 0) == more_is_better else "fall"

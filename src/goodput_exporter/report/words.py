@@ -1,0 +1,168 @@
+"""How figures are written for a person: never more certain than they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from goodput_exporter.analysis.money import NS_PER_HOUR
+from goodput_exporter.analysis.rounding import nearest
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.domain.states import Cause, Layer, RunState
+
+ABSENT: Final = "–"
+"""Where a figure is not known; a CSV field is empty instead."""
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+
+STATE_NAME: Final = MappingProxyType(
+    {state.value: state.value.replace("_", " ") for state in RunState}
+)
+STATE_PHRASE: Final = STATE_NAME | {
+    RunState.SUSPENDED.value: "spent suspended",
+    RunState.DOWN.value: "spent down",
+    RunState.SCHEDULING.value: "waiting to be scheduled",
+    RunState.PROVISIONING.value: "waiting for containers",
+    RunState.DEGRADED.value: "missing GPUs",
+    RunState.INITIALIZING.value: "starting up",
+    RunState.RESTORING.value: "loading checkpoints",
+    RunState.RECOMPUTING.value: "redoing lost steps",
+    RunState.INTERRUPTED.value: "steps that were cut off",
+    RunState.CHECKPOINTING.value: "blocked by checkpoints",
+    RunState.DATA_WAIT.value: "waiting for data",
+    RunState.IDLE.value: "spent idle",
+    RunState.OTHER.value: "in phases of the jobs' own",
+    RunState.SLOW.value: "slow steps",
+    RunState.LOST.value: "work that did not survive",
+}
+"""What a state is in a sentence: "the largest loss was 10 % ..."."""
+
+CAUSE_NAME: Final = MappingProxyType(
+    {cause.value: cause.value.replace("_", " ") for cause in Cause}
+    | {
+        Cause.NONE.value: "no interruption",
+        Cause.OOM_KILLED.value: "out of memory",
+        Cause.GPU_ERROR.value: "GPU error",
+        Cause.GPU_LOST.value: "GPU lost",
+    }
+)
+LAYER_NAME: Final = MappingProxyType(
+    {
+        Layer.OUTSIDE.value: "outside the layers",
+        Layer.INFRASTRUCTURE.value: "infrastructure",
+        Layer.FRAMEWORK.value: "framework",
+        Layer.MODEL.value: "model",
+        Layer.GOOD.value: "progress",
+        Layer.NONE.value: "nobody saw it",
+    }
+)
+
+
+def percent(ratio: float | None, digits: int = 1) -> str:
+    """
+    Return a ratio as a percentage; None is a dash, never zero.
+
+    What is not quite nothing is not shown as 0, nor what is not quite all as 100.
+    """
+    if ratio is None:
+        return ABSENT
+    text = f"{ratio * 100:.{digits}f}"
+    smallest = 10.0**-digits
+    if ratio > 0 and float(text) == 0:
+        return f"<{smallest:.{digits}f} %"
+    if ratio < 1 and float(text) == 100:  # noqa: PLR2004 - per cent
+        return f">{100 - smallest:.{digits}f} %"
+    return f"{text} %"
+
+
+def points(difference: float | None) -> str:
+    """Return a difference of two ratios in percentage points, with its sign."""
+    if difference is None:
+        return ABSENT
+    text = f"{abs(difference) * 100:.1f}"
+    sign = "" if float(text) == 0 else "+" if difference > 0 else "−"
+    return f"{sign}{text}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time in the two largest units that matter: ``4 h 12 min``."""
+    if seconds is None:
+        return ABSENT
+    if seconds < MINUTE_S:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    whole = round(seconds)
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min {whole % MINUTE_S:02d} s"
+    minutes = whole // MINUTE_S
+    if whole < DAY_S:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = whole // HOUR_S
+    return f"{hours // 24:,} d {hours % 24} h"
+
+
+def lasting(ns: int | None) -> str:
+    """Return nanoseconds as ``duration`` does; None is a dash."""
+    return duration(None if ns is None else ns / NS_PER_SECOND)
+
+
+def gpu_hours(gpu_ns: int, decimals: int = 3) -> str:
+    """Return GPU time in GPU-hours, rounded on its own: for sentences, not tables."""
+    return f"{nearest(gpu_ns, per_unit=NS_PER_HOUR, decimals=decimals):,f}"
+
+
+def amount(value: Decimal | None) -> str:
+    """Return a decimal with its digits grouped; None is a dash."""
+    return ABSENT if value is None else f"{value:,f}"
+
+
+def whole(value: int | None) -> str:
+    """Return a count with its digits grouped; None is a dash."""
+    return ABSENT if value is None else f"{value:,}"
+
+
+def compact(value: int) -> str:
+    """Return a large count with three figures: ``192 million``."""
+    for size, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {word}"
+    return whole(value)
+
+
+def instant(at_ns: int | None) -> str:
+    """Return an instant in UTC, exactly."""
+    if at_ns is None:
+        return ABSENT
+    seconds, fraction_ns = divmod(at_ns, NS_PER_SECOND)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{fraction_ns:09d}".rstrip("0").rstrip(".")
+    return f"{text}{fraction}Z"
+
+
+def minute(at_ns: int | None) -> str:
+    """Return an instant in UTC, to the minute."""
+    if at_ns is None:
+        return ABSENT
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC).strftime(
+        "%Y-%m-%d %H:%M"
+    )
+
+
+def shown(text: str) -> str:
+    r"""
+    Return *text* with every character that a reader cannot see written out.
+
+    A run's name and its evidence come from senders: none may reorder a line or
+    begin a new one.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def count(number: int, what: str) -> str:
+    """Return ``1 run`` or ``12 runs``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
