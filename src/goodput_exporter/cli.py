@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,9 +21,54 @@ from goodput_exporter.services.logs import configure
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a command: a name, or a flag with its dashes."""
+
+    name: str
+    help: str
+    default: str | None = None
+    choices: tuple[str, ...] | None = None
+    repeats: bool = False
+    is_switch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    Something that is done once.
+
+    Args:
+        module: Has ``main(settings, chosen, out) -> int``; imported when chosen.
+        summary: What it does, in half a sentence.
+        arguments: What it takes beside the settings.
+    """
+
+    module: str
+    summary: str
+    arguments: tuple[Argument, ...] = ()
+
+
 # Imported when they are chosen: `config` must not wait for FastAPI to load.
 PROGRAMS = {"standalone": "goodput_exporter.services.standalone"}
 LEDGER_COMMANDS = "goodput_exporter.services.ledger_commands"
+
+COMMANDS = {
+    "ledger attribute": Command(
+        "goodput_exporter.services.attribute_command",
+        "correct the cause of an incident; the correction is an entry of its own",
+        (
+            Argument(
+                "incident", help="CLUSTER/NAMESPACE/RUN#NUMBER, as the API shows it"
+            ),
+            Argument("--cause", help="what it is due to; see docs/reference/causes.md"),
+            Argument("--note", help="why, for those who read it later"),
+            Argument("--by", help="who says so [the user that runs this]"),
+        ),
+    ),
+}
+"""What is done once, beside the programs; each has its own words after its name."""
 
 LEDGER = {
     "verify": "re-add every book and name the first entry that breaks a law",
@@ -69,10 +115,15 @@ def parser() -> Parser:
         choices=[*PROGRAMS, "config", "ledger"],
         help="standalone: everything for one machine, in one process. "
         "config: print every setting and where it comes from. "
-        "ledger: verify, back up, restore or export it; see ledger --help.",
+        "ledger: verify, back up, restore or export it; see ledger --help. "
+        f"Also: {'; '.join(_summaries())}.",
     )
     _add_settings(top)
     return top
+
+
+def _summaries() -> list[str]:
+    return [f"{name}: {what.summary}" for name, what in COMMANDS.items()]
 
 
 def ledger_parser() -> Parser:
@@ -98,6 +149,52 @@ def ledger_parser() -> Parser:
     return top
 
 
+def command_parser(name: str) -> Parser:
+    """Return the grammar of what follows a command's name."""
+    command = COMMANDS[name]
+    top = Parser(
+        prog=f"goodput-exporter {name}",
+        usage=f"%(prog)s {_usage(command)} [--config FILE] [--SETTING VALUE ...]",
+        description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
+        allow_abbrev=False,
+    )
+    for each in command.arguments:
+        if each.is_switch:
+            top.add_argument(each.name, action="store_true", help=each.help)
+            continue
+        top.add_argument(
+            each.name,
+            help=each.help,
+            default=each.default,
+            choices=each.choices,
+            nargs="*" if each.repeats else None,
+        )
+    _add_settings(top)
+    return top
+
+
+def _usage(command: Command) -> str:
+    words = []
+    for each in command.arguments:
+        name = each.name.lstrip("-").upper()
+        if each.is_switch:
+            words.append(f"[{each.name}]")
+        elif each.name.startswith("-"):
+            words.append(f"[{each.name} {name}]")
+        else:
+            words.append(f"{name} ..." if each.repeats else name)
+    return " ".join(words)
+
+
+def command_of(words: Sequence[str]) -> str | None:
+    """Return the command that a command line begins with; None: a program."""
+    for name in COMMANDS:
+        parts = name.split()
+        if list(words[: len(parts)]) == parts:
+            return name
+    return None
+
+
 def _action(name: str) -> str:
     if name not in LEDGER:
         msg = f"{name}: no such action; did you mean {nearest(name, LEDGER)}?"
@@ -121,15 +218,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when the program failed, 2 when a setting is wrong.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    about_ledger = words[:1] == ["ledger"]
+    command = command_of(words)
+    about_ledger = command is None and words[:1] == ["ledger"]
     grammar = ledger_parser() if about_ledger else parser()
-    chosen = grammar.parse(words[1:] if about_ledger else words)
+    skipped = 1 if about_ledger else 0
+    if command is not None:
+        grammar, skipped = command_parser(command), len(command.split())
+    chosen = grammar.parse(words[skipped:])
     given_flags = {
         key: value
         for key, value in vars(chosen).items()
         if key in FIELDS and value is not None
     }
     try:
+        if command is not None:
+            given = gather(environ=os.environ, flags=given_flags, file=chosen.config)
+            return carry_out(command, settings_from(given), chosen)
         if about_ledger:
             given = gather(environ=os.environ, flags=given_flags, file=chosen.config)
             return look_after(settings_from(given), chosen.action, chosen.file)
@@ -163,6 +267,13 @@ def start(
     configure(settings.log.level, settings.log.format)
     program = importlib.import_module(PROGRAMS[command])
     status: int = program.main(settings)
+    return status
+
+
+def carry_out(name: str, settings: Settings, chosen: argparse.Namespace) -> int:
+    """Hand over to a command; its words go to standard output."""
+    module = importlib.import_module(COMMANDS[name].module)
+    status: int = module.main(settings, chosen, sys.stdout)
     return status
 
 

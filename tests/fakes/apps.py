@@ -10,6 +10,7 @@ from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.auth import AuditRecord
+from goodput_exporter.exposition.corrections import Correct
 from goodput_exporter.exposition.windows import History
 from tests.fakes.snapshots import run_view, snapshot
 
@@ -27,6 +28,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
     age_seconds: int = 1,
     metrics_gzip: Callable[[], bytes] | None = None,
     latest: Callable[[], Snapshot | None] | None = None,
+    correct: Correct | None = None,
 ) -> FastAPI:
     """
     Return the application over *shown*, or over one ordinary run.
@@ -40,6 +42,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         history: See there.
         age_seconds: How long ago the last tick was.
         metrics_gzip: As in ``create_app``.
+        correct: As in ``create_app``.
         latest: Where snapshots come from, in place of *shown*.
     """
     published = None if empty else shown or snapshot(run_view())
@@ -54,4 +57,5 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         tokens=tokens,
         allowed_hosts=allowed_hosts,
         history=history,
+        correct=correct,
     )

@@ -150,7 +150,7 @@ def recause(into: Book, move: Reattribution) -> None:
     for state, gpu_ns in move.gpu_ns.items():
         into.corrections.add(state, -gpu_ns, before)
         into.corrections.add(state, gpu_ns, after)
-    moved = sum(move.gpu_ns.values()) + move.settled_gpu_ns.get(RunState.LOST, 0)
+    moved = sum(move.gpu_ns.values())
     if before is not after and moved:
         key = f"{before.value}>{after.value}"
         into.recaused[key] = into.recaused.get(key, 0) + moved

@@ -39,7 +39,8 @@ class Counted:
 
     Args:
         sealed: The live account.
-        restated: GPU time moved, by ``"from>to"``.
+        restated, recaused: GPU time moved between states and causes, by ``"from>to"``.
+        late_ns: Time that was heard of late.
         through_ns: The line.
         restarts: Count by ``"how|cause"``.
         model_flops: Of first-time steps.
@@ -54,6 +55,8 @@ class Counted:
     interruptions: int = 0
     model_flops: float | None = None
     tokens: int | None = None
+    recaused: Mapping[str, int] = field(default_factory=dict)
+    late_ns: int = 0
 
 
 def counted_of(fold: Fold) -> Counted:
@@ -68,6 +71,8 @@ def counted_of(fold: Fold) -> Counted:
         interruptions=fold.interruptions,
         model_flops=fold.book.model_flops,
         tokens=fold.tokens,
+        recaused=dict(fold.book.recaused),
+        late_ns=fold.book.late_ns,
     )
 
 
@@ -187,6 +192,9 @@ def view_of(
         outside=tuple(ahead.book.outside),
         outside_ns=ahead.book.outside_ns,
         moves=ahead.book.decided_since,
+        owner=ahead.owner,
+        recaused=_causes(counted.recaused),
+        late_ns=counted.late_ns,
     )
 
 
@@ -217,6 +225,11 @@ def _sum(*accounts: Account) -> Account:
 def _pair(key: str) -> tuple[str, str]:
     before, _, after = key.partition(">")
     return before, after
+
+
+def _causes(recaused: Mapping[str, int]) -> dict[tuple[Cause, Cause], int]:
+    pairs = {_pair(key): gpu_ns for key, gpu_ns in recaused.items()}
+    return {(Cause(a), Cause(b)): gpu_ns for (a, b), gpu_ns in pairs.items()}
 
 
 def _restart(key: str) -> tuple[How, Cause]:
@@ -332,5 +345,14 @@ def _incident(incident: Interruption) -> Incident:
         how=incident.how,
         restored_step=incident.restored_step,
         lost_steps=incident.lost_steps,
-        gpu_ns=dict(incident.gpu_ns),
+        gpu_ns=_positive(incident.gpu_ns),
+        nodes=tuple(incident.nodes),
+        lost_tokens=incident.tokens_lost,
+        settled_gpu_ns=_positive(incident.settled_ns),
+        corrected_by=incident.corrected_by,
+        note=incident.note,
     )
+
+
+def _positive(amounts: Mapping[RunState, int]) -> dict[RunState, int]:
+    return {state: gpu_ns for state, gpu_ns in amounts.items() if gpu_ns}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
@@ -27,6 +28,10 @@ class Incident:
         recovered_ns: When the first step above the high-water mark was complete.
         cause, rule, evidence: Why, by which rule, on which observations.
         how: By what the run came back; None while it has not.
+        nodes: Where the run's pods were; empty where nobody knows.
+        lost_tokens: What these steps were worth; None unknown.
+        settled_gpu_ns: As *gpu_ns* in the settled view, ``lost`` included.
+        corrected_by, note: Of a person's correction of the cause.
         restored_step: What it resumed from; None unknown.
         lost_steps: High-water mark minus restored step, or None until known.
         gpu_ns: GPU time of the segments that carry this incident, by state.
@@ -44,6 +49,11 @@ class Incident:
     restored_step: int | None = None
     lost_steps: int | None = None
     gpu_ns: Mapping[RunState, int] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    lost_tokens: int | None = None
+    settled_gpu_ns: Mapping[RunState, int] = field(default_factory=dict)
+    corrected_by: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,9 @@ class RunView:
         wall_ns: The book's wall time up to now, by how many devices it counts.
         outside: The latest spans between an end and a reopening: in no book.
         outside_ns: All of them together.
+        owner: Whose it is; what groups are formed by.
+        recaused: GPU time whose cause was corrected afterwards, by (from, to).
+        late_ns: Time of ranks that was heard of after it had been booked.
         moves: The latest restatements of time, for who reads the ledger's segments.
     """
 
@@ -155,6 +168,9 @@ class RunView:
     outside: tuple[Span, ...] = ()
     outside_ns: int = 0
     moves: tuple[Restatement | Reattribution, ...] = ()
+    owner: Owner = field(default_factory=Owner)
+    recaused: Mapping[tuple[Cause, Cause], int] = field(default_factory=dict)
+    late_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from goodput_exporter.exposition.auth import (
     SecurityHeaders,
     WriteGuard,
 )
+from goodput_exporter.exposition.corrections import Correct, corrections
 from goodput_exporter.exposition.instants import parse_instant
 from goodput_exporter.exposition.lookups import (
     Latest,
@@ -82,6 +83,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
     tokens: frozenset[str] = frozenset(),
     allowed_hosts: frozenset[str] | None = None,
     history: History | None = None,
+    correct: Correct | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """
@@ -98,6 +100,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
             passes ``LOOPBACK_HOSTS``, against DNS rebinding.
         history: Sealed segments of a run in a span, from the ledger; called
             on a worker thread.
+        correct: Carries out a person's correction of a cause; None refuses them.
         max_body_bytes: The largest request body that is read.
     """
     # FastAPI's own documentation pages load scripts from another host.
@@ -111,6 +114,8 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
     )
     app.include_router(_operations(latest, metrics, metrics_gzip, freshness))
     app.include_router(_runs(latest, history))
+    if correct is not None:
+        app.include_router(corrections(latest, correct))
     add_pages(app, latest=latest, history=history)
     app.add_exception_handler(RefusedError, _answer_refusal)
     app.add_middleware(WriteGuard, tokens=tokens, audit=audit)

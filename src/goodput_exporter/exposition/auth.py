@@ -175,6 +175,7 @@ class WriteGuard:
             await self._app(scope, receive, send)
             return
         who = identify(Headers(scope=scope).get("authorization", ""), self._tokens)
+        scope.setdefault("state", {})["who"] = who
         app = self._app if who is not None else _unauthorized(self._tokens)
         status = 500
 

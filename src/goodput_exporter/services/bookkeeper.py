@@ -11,9 +11,10 @@ from typing import Final
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.bookings import Booking
+from goodput_exporter.domain.causes import Correction, correct_cause
 from goodput_exporter.domain.describe import Around, Published, counted_of, view_of
 from goodput_exporter.domain.evidence import Evidence
-from goodput_exporter.domain.fold import Fold, Observation, observe
+from goodput_exporter.domain.fold import Fold, Observation, incident_of, observe
 from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.rolling import HOUR_NS
@@ -22,10 +23,16 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.tail import tail_of
-from goodput_exporter.errors import AccountingError, LedgerCorruptError, LedgerError
+from goodput_exporter.errors import (
+    AccountingError,
+    BadInputError,
+    LedgerCorruptError,
+    LedgerError,
+)
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
 from goodput_exporter.services.routing import Router
+from goodput_exporter.services.spending import spent_on
 
 BACKLOG: Final = 200_000
 """Observations kept while the ledger fails, the newest. Each report carries the
@@ -194,6 +201,55 @@ class Bookkeeper:
                 seal no further than it has delivered.
         """
         self._backlog.extend((seen, agent) for seen in observations)
+
+    def correct(self, key: RunKey, said: Correction, now_ns: int) -> None:
+        """
+        Let a person's word on an incident's cause stand; the next tick commits it.
+
+        Args:
+            key: The run, in memory or long over.
+            said: The correction.
+            now_ns: The present.
+
+        Raises:
+            BadInputError: There is no such run, or no such incident of it.
+            LedgerError: The ledger cannot be read.
+        """
+        if key not in self._runs:
+            if self._ledger.state_of(key) is None:
+                msg = f"run {key} is not in the ledger; look for its name in the API"
+                raise BadInputError(msg)
+            if not self._open(key, now_ns):
+                msg = f"run {key} cannot be taken up now: {self._most_runs} runs are"
+                raise BadInputError(msg)
+        tended = self._runs[key]
+        spent = None
+        if incident_of(tended.fold, said.incident) is None:
+            spent = spent_on(key, self._ledger.bookings(key), said.incident)
+        if not correct_cause(tended.fold, said, spent):
+            msg = (
+                f"run {key} has no incident {said.incident}; it has had "
+                f"{tended.fold.interruptions}"
+            )
+            raise BadInputError(msg)
+        tended.changed = True
+
+    def write_down(self, key: RunKey, now_ns: int) -> None:
+        """
+        Commit what was decided of one run, without letting time pass for it.
+
+        Raises:
+            LedgerError: The ledger took nothing.
+        """
+        fold = self._runs[key].fold
+        pending, fold.book.pending = fold.book.pending, []
+        batch = Batch(
+            booked_ns=now_ns,
+            bookings=[(key, booking) for booking in pending],
+            states={key: encode_state(fold)},
+            closed=frozenset() if fold.ended_ns is None else frozenset({key}),
+        )
+        self._ledger.append(batch)
 
     def tick(self, now_ns: int, meta: Mapping[str, str] | None = None) -> bool:
         """

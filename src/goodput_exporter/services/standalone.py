@@ -11,17 +11,19 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from goodput_exporter.clock import LedgerClock, boot_id
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.causes import Correction
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.observations import GpuSample, RankExited
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.domain.states import Phase
+from goodput_exporter.domain.states import Cause, Phase
 from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.auth import AuditRecord
@@ -29,6 +31,7 @@ from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.desk import Desk, answer
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 from goodput_exporter.sources.nvml import NvmlSource
@@ -36,6 +39,8 @@ from goodput_exporter.sources.nvml import NvmlSource
 _log = logging.getLogger(__name__)
 _audit_log = logging.getLogger("goodput_exporter.audit")
 
+CORRECTION_SECONDS: Final = 20.0
+"""How long a person waits for the tick that commits a correction."""
 CLOCK, WATCHED = "clock", "watched"
 """Names in the ledger's meta: this boot's clock offset, and pids by incarnation."""
 
@@ -81,7 +86,9 @@ class Station:
             namespace=settings.identity.namespace,
             silence_ns=ns(settings.books.silence_seconds),
             retention_ns=ns(settings.retention.finished_seconds),
+            node=settings.identity.node,
         )
+        self._desk = Desk()
         self._page = MetricsPage()
         self._started_ns = self._clock.now_ns()
         self._latest: Snapshot | None = None
@@ -101,6 +108,7 @@ class Station:
             tokens=tokens_of(http.tokens_file),
             allowed_hosts=frozenset(http.allowed_hosts),
             history=self._history,
+            correct=self._correct,
         )
         self._ticker.start()
         serve(app, http.host, http.port, ready=self._announce)
@@ -129,7 +137,9 @@ class Station:
     def _tick(self, pace: Pace) -> None:
         self._books.take(self._heartbeats.drain())
         now_ns = self._clock.now_ns()
-        self._books.tick(now_ns, self._changed_meta())
+        asked = self._desk.serve(self._books, now_ns)
+        is_committed = self._books.tick(now_ns, self._changed_meta())
+        answer(asked, is_committed=is_committed)
         gpus = () if self._nvml is None else tuple(self._nvml.read())
         names = {gpu.uuid: gpu.name for gpu in gpus if isinstance(gpu, GpuSample)}
         snapshot = Snapshot(
@@ -161,6 +171,12 @@ class Station:
             gpu_source_up=up,
             gpu_source_detail=detail,
         )
+
+    def _correct(
+        self, key: RunKey, incident: int, cause: Cause, by: str, note: str
+    ) -> None:
+        said = Correction(incident, cause, by, note, self._clock.now_ns())
+        self._desk.correct(key, said, patience=CORRECTION_SECONDS)
 
     def _history(self, key: RunKey, span: Span) -> list[Segment]:
         return list(self._ledger.segments(key, span))

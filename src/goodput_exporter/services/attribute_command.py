@@ -1,0 +1,135 @@
+"""A person's word on a cause: through the running exporter, or into the ledger."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import urllib.error
+import urllib.request
+from contextlib import closing
+from typing import Final, TextIO
+from urllib.parse import quote
+
+from goodput_exporter.clock import LedgerClock
+from goodput_exporter.config import Settings
+from goodput_exporter.domain.causes import Correction
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.states import Cause
+from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.standalone import ledger_of, tokens_of
+
+PARTS: Final = 3
+PATIENCE: Final = 30.0
+"""Seconds that a running exporter may take to commit."""
+
+
+def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
+    """
+    Correct the cause of one incident.
+
+    Returns:
+        0; everything else is an error.
+
+    Raises:
+        ConfigError: The command line is wrong.
+        BadInputError: There is no such run or incident.
+        LedgerError: The ledger or the exporter that holds it cannot be used.
+    """
+    key, number = incident_of(chosen.incident)
+    cause = cause_of(chosen.cause)
+    note, by = chosen.note or "", chosen.by or getpass.getuser()
+    said = Correction(number, cause, by, note, LedgerClock().now_ns())
+    if _ask_exporter(settings, key, said):
+        where = "by the running exporter"
+    else:
+        _write(settings, key, said)
+        where = "in the ledger"
+    print(f"{chosen.incident} is due to {cause.value} now: corrected {where}", file=out)
+    return 0
+
+
+def incident_of(text: str) -> tuple[RunKey, int]:
+    """
+    Read the name of an incident.
+
+    Raises:
+        ConfigError: It is not ``CLUSTER/NAMESPACE/RUN#NUMBER``.
+    """
+    name, _, number = text.rpartition("#")
+    parts = name.split("/", PARTS - 1)
+    if len(parts) != PARTS or not number.isdecimal() or not all(parts):
+        msg = (
+            f"{text!r} names no incident; it reads CLUSTER/NAMESPACE/RUN#NUMBER, such "
+            "as local/default/pretrain#3"
+        )
+        raise ConfigError(msg)
+    return RunKey(*parts), int(number)
+
+
+def cause_of(text: str | None) -> Cause:
+    """
+    Read a cause.
+
+    Raises:
+        ConfigError: It is none of the closed set that an incident can have.
+    """
+    known = [cause.value for cause in Cause if cause is not Cause.NONE]
+    if text not in known:
+        msg = f"--cause {text}: an incident is due to one of {', '.join(known)}"
+        raise ConfigError(msg)
+    return Cause(text)
+
+
+def _ask_exporter(settings: Settings, key: RunKey, said: Correction) -> bool:
+    """Ask the exporter that listens where the settings say; False: there is none."""
+    http = settings.http
+    host = "127.0.0.1" if http.host in {"0.0.0.0", "::"} else http.host  # noqa: S104
+    path = quote(str(key), safe="")
+    url = (
+        f"http://{host}:{http.port}/api/v1/runs/{path}/incidents/{said.incident}/cause"
+    )
+    body = {"cause": said.cause.value, "note": said.note, "by": said.by}
+    headers = {"Content-Type": "application/json"}
+    tokens = sorted(tokens_of(http.tokens_file))
+    if tokens:
+        headers["Authorization"] = f"Bearer {tokens[0]}"
+    # The scheme is http always: no file or other handler can be reached from here.
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), headers, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310
+            return True
+    except urllib.error.HTTPError as exc:
+        raise BadInputError(_problem(exc)) from exc
+    except urllib.error.URLError as exc:
+        if isinstance(exc.reason, ConnectionRefusedError):
+            return False
+        msg = f"the exporter at {host}:{http.port} cannot be asked: {exc.reason}"
+        raise LedgerError(msg) from exc
+
+
+def _problem(refused: urllib.error.HTTPError) -> str:
+    said = refused.read(10_000).decode(errors="replace")
+    try:
+        detail = json.loads(said)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = said
+    return f"the running exporter refused it ({refused.code}): {detail}"
+
+
+def _write(settings: Settings, key: RunKey, said: Correction) -> None:
+    with closing(ledger_of(settings)) as ledger:
+        books = Bookkeeper(
+            ledger,
+            Rules(),
+            cluster=settings.identity.cluster,
+            namespace=settings.identity.namespace,
+            silence_ns=0,
+            retention_ns=0,
+        )
+        books.correct(key, said, said.at_ns)
+        books.write_down(key, said.at_ns)
