@@ -25,6 +25,9 @@ MOST_IDS_LOGGED: Final = 1_000
 """A plugin that writes a new id each time fills no log and no memory."""
 
 FactsOf = Callable[[PodName], PodFacts | None]
+Question = tuple[
+    tuple[Allocation, ...], Gpus, Mapping[PodName, PodFacts], DynamicDevices
+]
 
 
 def nothing_known(_pod: PodName) -> PodFacts | None:
@@ -48,6 +51,8 @@ class Attributor:
         self._counted = 0
         self._first_seen_ns: dict[PodName, int] = {}
         self._logged: set[str] = set()
+        self._asked: Question | None = None
+        self._answered: Attributed | None = None
 
     def tick(
         self,
@@ -77,12 +82,18 @@ class Attributor:
         if listing is None:
             return None
         pods = self._pods(listing.allocations, now_ns, facts_of)
-        attributed = attribute(listing.allocations, gpus, pods, dynamic)
+        attributed = self._answer((listing.allocations, gpus, pods, dynamic))
         if is_news and look.trouble is None:
             self.results.update(attributed.results)
             self.conflicts += attributed.conflicts
             self._warn(attributed.unmatched, gpus)
         return attributed
+
+    def _answer(self, question: Question) -> Attributed:
+        """Return the last answer if nothing has changed: most ticks are like that."""
+        if self._answered is None or question != self._asked:
+            self._asked, self._answered = question, attribute(*question)
+        return self._answered
 
     def _pods(
         self, allocations: tuple[Allocation, ...], now_ns: int, facts_of: FactsOf
