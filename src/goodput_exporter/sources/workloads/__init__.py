@@ -1,0 +1,1 @@
+"""From Kubernetes objects, as they change, to where each run's pods stand; pure."""
