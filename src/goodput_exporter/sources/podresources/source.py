@@ -46,7 +46,7 @@ def connect(path: Path, deadline_seconds: float) -> Kubelet:
         KubeletError: gRPC is not installed.
     """
     try:
-        # 17 MiB of memory: only where there is a kubelet to talk to.
+        # 16 MiB of memory: only where there is a kubelet to talk to.
         from goodput_exporter.sources.podresources.client import (  # noqa: PLC0415  # see above
             KubeletClient,
         )
