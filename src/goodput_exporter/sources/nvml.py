@@ -21,7 +21,6 @@ from goodput_exporter.sources.nvml_revocation import Revocation
 from goodput_exporter.sources.nvml_wire import Orders
 
 EVERY_SECOND: Final = Orders(interval_seconds=1.0)
-REVOKED_TRIES: Final = 5
 
 
 class NvmlSource:
@@ -38,6 +37,8 @@ class NvmlSource:
         init_seconds: How long NVML may take to come up; without persistence mode
             it wakes every GPU first.
         reinit_seconds: Pause before NVML is tried again; doubles up to 32 times it.
+        revoked_tries: How many starts in a row must be refused, with the device
+            nodes there, before we ask for a new container.
         host: The doors to the machine.
         wall_ns: Wall clock, for what outlives the machine's boot.
     """
@@ -50,12 +51,13 @@ class NvmlSource:
         orders: Orders = EVERY_SECOND,
         init_seconds: float = 60.0,
         reinit_seconds: float = 1.0,
+        revoked_tries: int = 5,
         host: Host | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._host = Host() if host is None else host
         self._known = Known(now_ns, deadline_seconds, orders, self._host.memory)
-        self._revocation = Revocation(REVOKED_TRIES, self._host.marker, wall_ns)
+        self._revocation = Revocation(revoked_tries, self._host.marker, wall_ns)
         self._keeper = Keeper(
             self._known,
             orders,

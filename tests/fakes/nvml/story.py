@@ -25,16 +25,18 @@ def source_on(
     driver: FakeDriver,
     *,
     init_seconds: float = 30.0,
+    deadline_seconds: float = DEADLINE_SECONDS,
     orders: Orders = QUICK,
     host: Host | None = None,
 ) -> NvmlSource:
     """Return a source with short intervals."""
     return NvmlSource(
         time.monotonic_ns,
-        deadline_seconds=DEADLINE_SECONDS,
+        deadline_seconds=deadline_seconds,
         orders=orders,
         init_seconds=init_seconds,
         reinit_seconds=0.02,
+        revoked_tries=2,
         host=driver.host() if host is None else host,
     )
 
