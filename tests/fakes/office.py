@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from goodput_exporter.domain.observations import RunObservation
+from goodput_exporter.domain.fold import Observation
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import Span
@@ -13,7 +13,7 @@ from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.ranks import Rank, ns
-from tests.fakes.stories import START_S, observations
+from tests.fakes.stories import START_S, heard_ns, observations
 
 SILENCE_S = 10.0
 RETENTION_S = 900.0
@@ -50,18 +50,18 @@ class Office:
 
     def watch(
         self,
-        seen: Iterable[RunObservation],
+        seen: Iterable[Observation],
         until_s: float,
         *,
         tick_s: float = 1.0,
     ) -> Office:
         """Take observations as they come and tick until *until_s*."""
-        coming = sorted(seen, key=lambda o: o.at_ns)
-        coming = [one for one in coming if one.at_ns > self.now_ns - ns(tick_s)]
+        coming = sorted(seen, key=heard_ns)
+        coming = [one for one in coming if heard_ns(one) > self.now_ns - ns(tick_s)]
         position = 0
         while self.now_s < until_s:
             self.now_s = min(until_s, self.now_s + tick_s)
-            while position < len(coming) and coming[position].at_ns <= self.now_ns:
+            while position < len(coming) and heard_ns(coming[position]) <= self.now_ns:
                 self.books.take([coming[position]])
                 position += 1
             self.books.tick(self.now_ns)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.ratios import ratios
+from goodput_exporter.domain.rollups import GroupKey, GroupView
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import (
     ExporterHealth,
@@ -135,6 +136,7 @@ def run_view(
         tail=tally(tail),
         tail_ns=TAIL_SECONDS * NS_PER_SECOND,
         restated={("productive", "lost"): 80 * NS_PER_SECOND},
+        recaused={(Cause.UNKNOWN, Cause.GPU_LOST): 12 * NS_PER_SECOND},
         ratios=dict.fromkeys(("5m", "1h", "24h", "lifetime"), layers),
         settled=whole.copy(),
         step=20,
@@ -153,6 +155,15 @@ def run_view(
         notes=(),
     )
     return replace(view, **changes)
+
+
+def group_view() -> GroupView:
+    """Return a team with the run of ``run_view`` and others that are over."""
+    sealed = tally(segments())
+    sealed.add(RunState.DOWN, 99 * NS_PER_SECOND, Cause.NODE_LOST)
+    layers = {"1h": ratios(sealed), "lifetime": ratios(sealed)}
+    restated = {("down", "outside"): 5 * NS_PER_SECOND}
+    return GroupView(GroupKey("team", "blue"), sealed, restated, layers)
 
 
 def bare_run_view(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
+from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.own_families import GPUS, HEALTH
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import RUNS
@@ -13,6 +14,7 @@ from tests.fakes.snapshots import (
     bare_run_view,
     gpu_lost,
     gpu_sample,
+    group_view,
     run_view,
     snapshot,
 )
@@ -25,9 +27,13 @@ def golden_page() -> str:
     """Return the page of a run with a history, a new run, and two GPUs."""
     ended = run_view("ended", ended_ns=1_760_000_400_500_000_000, outcome="succeeded")
     now = snapshot(
-        run_view(), ended, bare_run_view(), gpus=[gpu_sample(0), gpu_lost(3)]
+        run_view(),
+        ended,
+        bare_run_view(),
+        gpus=[gpu_sample(0), gpu_lost(3)],
+        groups=(group_view(),),
     )
-    text = MetricsPage((RUNS, GPUS, HEALTH)).render(now).decode()
+    text = MetricsPage((RUNS, RUN_GROUPS, GPUS, HEALTH)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 
 
@@ -43,6 +49,7 @@ def test_every_metric_of_the_catalogue_is_exported() -> None:
         run_view(),  # a second run of the same name: its series are dropped
         run_view("wrong", steps_redone=-1),
         gpus=[gpu_sample(0), gpu_lost(3)],
+        groups=(group_view(),),
     )
 
     page = MetricsPage().render(here).decode()

@@ -30,6 +30,7 @@ class Allocation:
         resource: The device plugin's resource, or the DRA driver's name.
         device_id: As its plugin wrote it; ``"POOL/DEVICE"`` from a DRA driver.
         claim: ``"NAMESPACE/NAME"`` of the ResourceClaim; None from a device plugin.
+        share_id: Set where DRA lets several claims have the device at once.
     """
 
     pod: PodName
@@ -37,6 +38,7 @@ class Allocation:
     resource: str
     device_id: str
     claim: str | None = None
+    share_id: str | None = None
 
     @property
     def is_gpu(self) -> bool:

@@ -184,9 +184,11 @@ def _look_up(one: Allocation, gpus: Gpus, dynamic: DynamicDevices) -> Found | No
     if one.claim is None:
         return find(one.device_id, gpus)
     uuid = dynamic.uuids.get((one.resource, one.device_id))
-    if uuid is not None:
-        return find(uuid, gpus)
-    return find_dynamic(one.device_id.rpartition("/")[2], gpus)
+    name = one.device_id.rpartition("/")[2]
+    found = find_dynamic(name, gpus) if uuid is None else find(uuid, gpus)
+    if found is None or one.share_id is None:
+        return found
+    return Found(found.device, is_replica=True)
 
 
 def _grant(

@@ -10,6 +10,7 @@ from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.ratios import LayerRatios
+from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, RunState
@@ -187,6 +188,7 @@ class ExporterHealth:
         ledger_up: The last commit succeeded.
         clock_skew_seconds: Wall clock minus ledger clock.
         collector_errors: Per metric family that failed to render.
+        runs_refused, run_setbacks: What the bookkeeper could not take, or go on with.
         gpu_source_up: NVML answered the last time; None where there is no driver.
     """
 
@@ -202,6 +204,8 @@ class ExporterHealth:
     ledger_failures: int = 0
     ledger_up: bool = True
     clock_skew_seconds: float = 0.0
+    runs_refused: int = 0
+    run_setbacks: int = 0
     gpu_source_up: bool | None = None
     gpu_source_detail: str = ""
 
@@ -215,3 +219,4 @@ class Snapshot:
     runs: tuple[RunView, ...]
     gpus: tuple[GpuSample | GpuLost, ...]
     health: ExporterHealth
+    groups: tuple[GroupView, ...] = ()

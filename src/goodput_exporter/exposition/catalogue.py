@@ -42,6 +42,21 @@ RUN_RESTATED: Final = counter(
     unit="seconds",
     in_ns=True,
 )
+RUN_REATTRIBUTED: Final = counter(
+    "goodput_run_reattributed_gpu_seconds_total",
+    "Badput whose cause became better known, by a rule or a person; the sealed "
+    "counters by cause stay as they were.",
+    *(*RUN, "from_cause", "to_cause"),
+    unit="seconds",
+    in_ns=True,
+)
+RUN_LATE: Final = counter(
+    "goodput_run_late_evidence_seconds_total",
+    "Time of ranks that was heard of after it had been booked without them.",
+    *RUN,
+    unit="seconds",
+    in_ns=True,
+)
 RUN_RATIO: Final = gauge(
     "goodput_run_ratio",
     "Ratios of the run per window, open tail included. infrastructure x framework x "
@@ -174,6 +189,39 @@ RUN_MODEL_FLOPS: Final = counter(
     *RUN,
 )
 
+# Groups of runs: cluster, namespace, team, queue, GPU model, node pool. These sums
+# outlive the runs and never go back.
+GROUP: Final = ("group_kind", "group")
+GROUP_GPU_SECONDS: Final = counter(
+    "goodput_group_gpu_seconds_total",
+    "Sealed GPU time of all runs of the group by state, of those that are over, too.",
+    *(*GROUP, "state", "layer"),
+    unit="seconds",
+    in_ns=True,
+)
+GROUP_BADPUT: Final = counter(
+    "goodput_group_badput_gpu_seconds_total",
+    "Sealed GPU time of the group's runs in states other than productive and "
+    "unobserved, by cause.",
+    *(*GROUP, "cause"),
+    unit="seconds",
+    in_ns=True,
+)
+GROUP_RESTATED: Final = counter(
+    "goodput_group_restated_gpu_seconds_total",
+    "GPU time of the group's runs that later evidence moved in the settled view.",
+    *(*GROUP, "from_state", "to_state"),
+    unit="seconds",
+    in_ns=True,
+)
+GROUP_RATIO: Final = gauge(
+    "goodput_group_ratio",
+    "Ratios of the group per window: ratios of sums over sealed time, never means of "
+    "ratios. Absent where a part is unknown.",
+    *(*GROUP, "layer", "window"),
+    unit="ratio",
+)
+
 # GPUs of this node. What a device does not support is absent.
 GPU_UP: Final = gauge(
     "goodput_gpu_up", "1 if the GPU answered when it was last asked, else 0.", *GPU
@@ -255,6 +303,15 @@ DATAGRAMS_REJECTED: Final = counter(
 DATAGRAMS_LOST: Final = counter(
     "goodput_datagrams_lost_total",
     "Heartbeats that never arrived, told by gaps in the senders' own counts.",
+)
+RUNS_REFUSED: Final = counter(
+    "goodput_runs_refused_total",
+    "Reports of runs for which there was no room in memory.",
+)
+RUNS_SET_BACK: Final = counter(
+    "goodput_runs_set_back_total",
+    "Times a run went back to its last commit because it could not go on: a bug of "
+    "ours, with its trace in the log.",
 )
 LEDGER_UP: Final = gauge("goodput_ledger_up", "1 if the last commit succeeded.")
 LEDGER_ENTRIES: Final = counter(

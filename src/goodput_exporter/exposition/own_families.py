@@ -124,6 +124,8 @@ HEALTH: Final = Group(
             lambda now: _by_name(now.health.datagrams_rejected),
         ),
         _health(names.DATAGRAMS_LOST, lambda health: health.datagrams_lost),
+        _health(names.RUNS_REFUSED, lambda health: health.runs_refused),
+        _health(names.RUNS_SET_BACK, lambda health: health.run_setbacks),
         _health(names.LEDGER_UP, lambda health: int(health.ledger_up)),
         _health(names.LEDGER_ENTRIES, lambda health: health.ledger_entries),
         _health(names.LEDGER_COMMITS, lambda health: health.ledger_commits),

@@ -26,7 +26,7 @@ LIVE_STATES: Final[tuple[RunState, ...]] = tuple(
     row.state for row in STATE_TABLE if row.state is not RunState.LOST
 )
 """Every state that a counter can hold; ``lost`` exists in the settled view only."""
-_LIVE_KEYS: Final[Keys] = tuple(
+LIVE_KEYS: Final[Keys] = tuple(
     (row.state.value, row.layer.value)
     for row in STATE_TABLE
     if row.state in LIVE_STATES
@@ -41,7 +41,7 @@ _ratio_values = attrgetter(*RATIOS)
 
 def gpu_seconds(run: RunView) -> tuple[Keys, Values]:
     """Give every live state, with 0 from the start, so that ``rate`` sees it rise."""
-    return _LIVE_KEYS, list(map(run.sealed.gpu_ns.get, LIVE_STATES, _ZEROS))
+    return LIVE_KEYS, list(map(run.sealed.gpu_ns.get, LIVE_STATES, _ZEROS))
 
 
 def badput(run: RunView) -> tuple[Keys, Values]:
@@ -53,6 +53,11 @@ def badput(run: RunView) -> tuple[Keys, Values]:
 def restated(run: RunView) -> tuple[Keys, Values]:
     """Give what moved in the settled view, by where from and where to."""
     return tuple(run.restated), run.restated.values()
+
+
+def reattributed(run: RunView) -> tuple[Keys, Values]:
+    """Give the badput whose cause was corrected, by which it had and which it has."""
+    return tuple(run.recaused), run.recaused.values()
 
 
 def ratio(run: RunView) -> tuple[Keys, Values]:
@@ -112,6 +117,8 @@ FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Fan(names.RUN_GPU_SECONDS, gpu_seconds),
     Fan(names.RUN_BADPUT, badput),
     Fan(names.RUN_RESTATED, restated),
+    Fan(names.RUN_REATTRIBUTED, reattributed),
+    Single(names.RUN_LATE, lambda run: run.late_ns),
     Fan(names.RUN_RATIO, ratio),
     Single(names.RUN_OPEN, lambda run: run.tail_ns),
     Fan(names.RUN_INFO, run_info),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -16,8 +17,15 @@ from goodput_exporter.domain.describe import Around, Published, counted_of, view
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.fold import Fold, Observation, incident_of, observe
 from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
-from goodput_exporter.domain.placement import Placement
+from goodput_exporter.domain.placement import Owner, Placement
 from goodput_exporter.domain.rolling import HOUR_NS
+from goodput_exporter.domain.rollups import (
+    GroupKey,
+    GroupView,
+    Rollups,
+    decode,
+    encode,
+)
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
@@ -43,6 +51,8 @@ RUNS: Final = 2_000
 up run ids ends here, and each of them costs about 5 kB and 0.1 ms a tick."""
 STRAYS: Final = 1_000
 """Incarnations remembered beyond those that matter, before a clean-up pays."""
+GROUP: Final = "group/"
+"""Names in the ledger's meta begin so: the totals of a group of runs."""
 DAY_NS: Final = 24 * HOUR_NS
 NOT_WRITTEN: Final = (
     "The ledger takes no entries, so these figures stand still; look at the "
@@ -132,6 +142,7 @@ class Bookkeeper:
         self._runs: dict[RunKey, Tended] = {}
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
+        self._rollups = Rollups()
         self._up_to_date_ns = 0
         self._is_behind = False
         self._is_full = False
@@ -163,7 +174,35 @@ class Bookkeeper:
                 _log.exception("run %s could not be resumed; it begins anew", key)
         open_now = [tended.fold for tended in self._runs.values()]
         self._take_up_finished(now_ns)
+        self._take_up_groups(found.meta, now_ns)
         return open_now
+
+    def groups(self, now_ns: int) -> tuple[GroupView, ...]:
+        """Return what may be shown of the groups that runs are in."""
+        return self._rollups.views(now_ns)
+
+    def _take_up_groups(self, meta: Mapping[str, str], now_ns: int) -> None:
+        """Go on with the groups' totals, and read their last day again."""
+        for name, stored in meta.items():
+            if name.startswith(GROUP):
+                kind, _, value = name.removeprefix(GROUP).partition("/")
+                self._rollups.totals[GroupKey(kind, value)] = decode(json.loads(stored))
+        lately = Span(now_ns - DAY_NS, now_ns)
+        for run in self._ledger.runs():
+            if (run.last_ns or 0) < lately.start_ns:
+                continue
+            try:
+                owner = self._owner_of(run.key)
+            except LedgerCorruptError:
+                continue  # reported where the run itself was taken up
+            booked = [(run.key, one) for one in self._segments(run.key, lately)]
+            self._rollups.remember(booked, {run.key: owner}, now_ns)
+
+    def _owner_of(self, key: RunKey) -> Owner:
+        if key in self._runs:
+            return self._runs[key].fold.owner
+        state = self._ledger.state_of(key)
+        return Owner() if state is None else decode_state(state).owner
 
     def _take_up_finished(self, now_ns: int) -> None:
         """Keep in sight what has just ended: its last figures may be scraped yet."""
@@ -456,6 +495,7 @@ class Bookkeeper:
         tended.fold.inbox, tended.fold.exits = [], []
 
     def _commit(self, batch: Batch) -> bool:
+        batch = self._with_totals(batch)
         try:
             self._ledger.append(batch)
         except AccountingError:
@@ -482,6 +522,17 @@ class Bookkeeper:
         self._publish(batch)
         return True
 
+    def _with_totals(self, batch: Batch) -> Batch:
+        """Commit what the groups of runs come to together with what makes it so."""
+        owners = {key: self._runs[key].fold.owner for key in batch.states}
+        own = {k: v for k, v in batch.meta.items() if not k.startswith(GROUP)}
+        ahead = self._rollups.ahead(batch.bookings, owners)
+        totals = {
+            f"{GROUP}{group}": json.dumps(encode(totals), separators=(",", ":"))
+            for group, totals in ahead.items()
+        }
+        return replace(batch, meta={**own, **totals})
+
     def _commit_apart(self, batch: Batch) -> bool:
         """Commit run by run: what can never be stored costs its own run only."""
         keys = list(batch.states)
@@ -492,6 +543,9 @@ class Bookkeeper:
         return True
 
     def _publish(self, batch: Batch) -> None:
+        owners = {key: self._runs[key].fold.owner for key in batch.states}
+        self._rollups.totals.update(self._rollups.ahead(batch.bookings, owners))
+        self._rollups.remember(batch.bookings, owners, batch.booked_ns)
         booked: dict[RunKey, list[Booking]] = {key: [] for key in batch.states}
         for key, booking in batch.bookings:
             booked[key].append(booking)

@@ -148,6 +148,7 @@ class Station:
             runs=self._books.views(now_ns, names),
             gpus=gpus,
             health=self._health(pace),
+            groups=self._books.groups(now_ns),
         )
         self._page.render(snapshot)
         self._latest = snapshot
@@ -167,6 +168,8 @@ class Station:
             ledger_commits=self._books.commits,
             ledger_failures=self._books.failures,
             ledger_up=self._books.is_committing,
+            runs_refused=self._books.refused,
+            run_setbacks=self._books.setbacks,
             clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
             gpu_source_up=up,
             gpu_source_detail=detail,
