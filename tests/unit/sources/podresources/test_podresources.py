@@ -131,6 +131,7 @@ def test_what_kubernetes_own_types_wrote_is_read(fake: FakeKubelet, root: Path) 
         ("trainer-0", "train", "nvidia.com/gpu", uuids[1], None),
         ("trainer-1", "train", "gpu.nvidia.com", "node-7/gpu-2", "ml/one-gpu"),
     ]
+    assert [one.share_id is None for one in listing.allocations] == [True, True, False]
     assert listing.allocatable == tuple(uuids)
 
 
@@ -348,6 +349,48 @@ def test_pauses_double_up_to_a_minute() -> None:
     pauses = [pause_seconds(5.0, failures) for failures in (0, 1, 2, 3, 6, 7, 10**6)]
 
     assert pauses == [5.0, 1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
+
+
+WITHOUT_GRPC = """
+import sys
+from pathlib import Path
+sys.modules["grpc"] = None
+from goodput_exporter.sources.podresources.source import Looker
+print(Looker(lambda: 0, [Path(sys.argv[1])]).look().detail)
+"""
+WHO_LOADS_GRPC = """
+import sys
+from pathlib import Path
+from goodput_exporter.sources.podresources.attributor import Attributor
+from goodput_exporter.sources.podresources.source import Looker
+Looker(lambda: 0, [Path(sys.argv[1])]).look()
+print("grpc" in sys.modules)
+"""
+
+
+def told(script: str, root: Path) -> str:
+    """Run a script in an interpreter of its own; return what it prints."""
+    command = [sys.executable, "-c", script, str(root)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_an_agent_installed_without_grpc_says_what_to_install(
+    fake: FakeKubelet, root: Path
+) -> None:
+    """The socket is there; the extra is not."""
+    said = told(WITHOUT_GRPC, root)
+
+    assert str(fake.path) in said
+    assert "goodput-exporter[agent]" in said
+
+
+def test_a_machine_without_a_kubelet_never_loads_grpc(root: Path) -> None:
+    """Its 16 MiB are paid for where they are of use."""
+    assert told(WHO_LOADS_GRPC, root).strip() == "False"
+
+    with kubelet(root):
+        assert told(WHO_LOADS_GRPC, root).strip() == "True"
 
 
 class Slow:
