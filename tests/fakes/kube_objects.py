@@ -68,10 +68,11 @@ def pod(
             "containerStatuses": [
                 {"name": "train", "ready": True, "restartCount": 1, "state": state,
                  "lastState": {"terminated": ended}, "containerID": "containerd://a",
-                 "imageID": "sha256:1"},
+                 "image": "train:1", "imageID": "sha256:1"},
             ],
             "initContainerStatuses": [
                 {"name": "fetch", "ready": True, "restartCount": 0, "lastState": {},
+                 "image": "fetch:1", "imageID": "sha256:2",
                  "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
             ],
         },

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from goodput_exporter.sources.kubernetes.changes import Change, Verb
 from goodput_exporter.sources.kubernetes.kinds import Kind
@@ -16,7 +18,7 @@ from goodput_exporter.sources.kubernetes.objects import (
 T = TypeVar("T", bound=Object)
 
 
-class Held(NamedTuple, Generic[T]):
+class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """An object and the last instant at which it is known to have been there."""
 
     found: T

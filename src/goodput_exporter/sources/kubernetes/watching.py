@@ -33,7 +33,7 @@ def query_of(version: str, timeout_s: int) -> dict[str, str | int]:
 
 def lines(pieces: Iterable[bytes], request: str) -> Iterator[bytes]:
     """
-    Yield complete lines.
+    Yield complete lines, some with the newline at their end.
 
     Raises:
         ApiError: The last line has no end: the server, or something between,
@@ -41,6 +41,9 @@ def lines(pieces: Iterable[bytes], request: str) -> Iterator[bytes]:
     """
     rest = b""
     for piece in pieces:
+        if not rest and 0 < piece.find(b"\n") == len(piece) - 1:
+            yield piece  # one event, one chunk: the usual case, without a copy
+            continue
         *complete, rest = (rest + piece if rest else piece).split(b"\n")
         yield from filter(None, complete)
         if len(rest) > MAX_LINE_BYTES:
