@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final
+
+from goodput_exporter.domain.observations import (
+    GpuLost,
+    GpuObservation,
+    GpuSample,
+    MigLayout,
+)
 
 MOST_SLICES: Final = 7
 """Compute slices of an A100, H100, H200, B200; an A30 has 4 (NVML's profiles say)."""
@@ -94,3 +103,49 @@ def part(gpu: Gpu, *instances: MigDevice) -> Device | None:
         return None
     parts = frozenset(instance.uuid for instance in instances)
     return Device(gpu, parts, Fraction(slices, gpu.slices))
+
+
+def gpus_of(
+    seen: Iterable[GpuObservation],
+    before: Iterable[Gpu] = (),
+    minors: Mapping[str, int] = MappingProxyType({}),
+    exclusive: frozenset[str] = frozenset(),
+) -> tuple[Gpu, ...]:
+    """
+    Return the node's GPUs as they are seen now, in the order in which they are seen.
+
+    A lost GPU stays as it was *before*, its MIG devices included: its holder still
+    has it. One that has never told its UUID cannot be named, and is not there.
+
+    Args:
+        seen: The newest observation of each.
+        before: What this function returned last.
+        minors: The device node's number per UUID, where known.
+        exclusive: UUIDs of those in the compute mode EXCLUSIVE_PROCESS.
+    """
+    known = {gpu.uuid: gpu for gpu in before}
+    found: dict[str, Gpu] = {}
+    for one in seen:
+        if one.uuid is None or one.uuid in found:
+            continue
+        if isinstance(one, GpuLost) and one.uuid in known:
+            found[one.uuid] = known[one.uuid]
+            continue
+        layout = one.mig if isinstance(one, GpuSample) else None
+        found[one.uuid] = Gpu(
+            one.uuid,
+            one.index,
+            minors.get(one.uuid),
+            _devices(layout),
+            MOST_SLICES if layout is None else layout.slices,
+            one.uuid in exclusive,
+        )
+    return tuple(found.values())
+
+
+def _devices(layout: MigLayout | None) -> tuple[MigDevice, ...]:
+    """Return a layout's MIG devices; their place in it is no index, NVML's have gaps."""
+    return tuple(
+        MigDevice(one.uuid, one.gpu_instance, one.compute_instance, one.compute_slices)
+        for one in (() if layout is None else layout.instances)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -284,6 +285,19 @@ def test_claims_of_the_same_device_are_a_conflict() -> None:
     attributed = attribute(listed, node(1), facts(a=1, b=2))
 
     assert (shares(attributed), attributed.conflicts) == ({"b": WHOLE}, 1)
+
+
+def test_claims_of_a_device_that_may_be_shared_share_it() -> None:
+    """DRA gives each of them a share of its own, with an id."""
+    listed = [
+        replace(claimed("a", "n/gpu-0", "one"), share_id="s1"),
+        replace(claimed("b", "n/gpu-0", "two"), share_id="s2"),
+    ]
+
+    attributed = attribute(listed, node(1), {})
+
+    assert shares(attributed) == {"a": Fraction(1, 2), "b": Fraction(1, 2)}
+    assert attributed.conflicts == 0
 
 
 def test_a_claim_with_admin_access_holds_nothing() -> None:

@@ -159,6 +159,7 @@ def _claimed(pod: PodName, container: api.ContainerResources) -> Iterator[Alloca
                 device.driver_name,
                 f"{device.pool_name}/{device.device_name}",
                 f"{claim.claim_namespace}/{claim.claim_name}",
+                device.share_id or None,
             )
 
 

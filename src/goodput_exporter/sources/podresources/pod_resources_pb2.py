@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13pod_resources.proto\x12\x14goodput.podresources\"\x19\n\x17ListPodResourcesRequest\"U\n\x18ListPodResourcesResponse\x12\x39\n\rpod_resources\x18\x01 \x03(\x0b\x32\".goodput.podresources.PodResources\"W\n\x1c\x41llocatableResourcesResponse\x12\x37\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32&.goodput.podresources.ContainerDevices\"m\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12<\n\ncontainers\x18\x03 \x03(\x0b\x32(.goodput.podresources.ContainerResources\"\x9d\x01\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32&.goodput.podresources.ContainerDevices\x12@\n\x11\x64ynamic_resources\x18\x05 \x03(\x0b\x32%.goodput.podresources.DynamicResource\"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t\"|\n\x0f\x44ynamicResource\x12\x12\n\nclaim_name\x18\x02 \x01(\t\x12\x17\n\x0f\x63laim_namespace\x18\x03 \x01(\t\x12<\n\x0f\x63laim_resources\x18\x04 \x03(\x0b\x32#.goodput.podresources.ClaimResource\"L\n\rClaimResource\x12\x13\n\x0b\x64river_name\x18\x02 \x01(\t\x12\x11\n\tpool_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13pod_resources.proto\x12\x14goodput.podresources\"\x19\n\x17ListPodResourcesRequest\"U\n\x18ListPodResourcesResponse\x12\x39\n\rpod_resources\x18\x01 \x03(\x0b\x32\".goodput.podresources.PodResources\"W\n\x1c\x41llocatableResourcesResponse\x12\x37\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32&.goodput.podresources.ContainerDevices\"m\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12<\n\ncontainers\x18\x03 \x03(\x0b\x32(.goodput.podresources.ContainerResources\"\x9d\x01\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32&.goodput.podresources.ContainerDevices\x12@\n\x11\x64ynamic_resources\x18\x05 \x03(\x0b\x32%.goodput.podresources.DynamicResource\"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t\"|\n\x0f\x44ynamicResource\x12\x12\n\nclaim_name\x18\x02 \x01(\t\x12\x17\n\x0f\x63laim_namespace\x18\x03 \x01(\t\x12<\n\x0f\x63laim_resources\x18\x04 \x03(\x0b\x32#.goodput.podresources.ClaimResource\"p\n\rClaimResource\x12\x13\n\x0b\x64river_name\x18\x02 \x01(\t\x12\x11\n\tpool_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x04 \x01(\t\x12\x15\n\x08share_id\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_share_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,5 +46,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DYNAMICRESOURCE']._serialized_start=582
   _globals['_DYNAMICRESOURCE']._serialized_end=706
   _globals['_CLAIMRESOURCE']._serialized_start=708
-  _globals['_CLAIMRESOURCE']._serialized_end=784
+  _globals['_CLAIMRESOURCE']._serialized_end=820
 # @@protoc_insertion_point(module_scope)
