@@ -67,6 +67,8 @@ class History:
         seen: The same in every view.
         facts: From its last state; None where there is none to be read.
         pricing: What its GPU time costs.
+        since_ns: What was booked before is kept as daily accounts only, and not
+            told here; None: all is told.
     """
 
     key: RunKey
@@ -74,6 +76,7 @@ class History:
     seen: Hindsight
     facts: RunFacts | None = None
     pricing: Pricing = NO_PRICES
+    since_ns: int | None = None
 
     def stretches(self, view: View) -> Sequence[Stretch]:
         """Return all of its time in one view."""
@@ -123,7 +126,29 @@ def history(
     *,
     facts: RunFacts | None = None,
     pricing: Pricing | None = None,
+    since_ns: int | None = None,
 ) -> History:
-    """Read one run's entries."""
+    """
+    Read one run's entries.
+
+    Args:
+        key: Whose.
+        bookings: All of them, in the order of their numbers.
+        facts: See ``History``.
+        pricing: See ``History``.
+        since_ns: See ``History``; moves of earlier time are left out with it.
+    """
     told = tuple(bookings)
-    return History(key, told, hindsight(told), facts, pricing or NO_PRICES)
+    seen = hindsight(told)
+    if since_ns is not None:
+        seen = Hindsight(
+            _since(seen.live, since_ns),
+            _since(seen.known, since_ns),
+            _since(seen.settled, since_ns),
+            0,
+        )
+    return History(key, told, seen, facts, pricing or NO_PRICES, since_ns)
+
+
+def _since(stretches: Iterable[Stretch], since_ns: int) -> tuple[Stretch, ...]:
+    return tuple(one for one in stretches if one.span.start_ns >= since_ns)

@@ -10,7 +10,14 @@ from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report.account import AccountReport
-from goodput_exporter.report.words import count, gpu_hours, lasting, percent, shown
+from goodput_exporter.report.words import (
+    count,
+    gpu_hours,
+    instant,
+    lasting,
+    percent,
+    shown,
+)
 
 NAMED: Final = 3
 
@@ -82,6 +89,11 @@ def of_run(run: History, window: Span) -> Iterator[str]:
         yield (
             f"{gpu_hours(run.seen.unplaced_gpu_ns)} GPU-hours were moved by entries "
             "that no earlier entry holds; run: goodput-exporter ledger verify."
+        )
+    if run.since_ns is not None and window.start_ns < run.since_ns:
+        yield (
+            f"what was booked before {instant(run.since_ns)} is kept as daily accounts "
+            "only and is not in this report; run: goodput-exporter ledger export."
         )
     is_open = facts is not None and facts.outcome == "running"
     if life is not None and is_open and life.end_ns < window.end_ns:

@@ -1,0 +1,91 @@
+"""``goodput-exporter incidents export``: one record per interruption."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TextIO
+
+from goodput_exporter.analysis.histories import View
+from goodput_exporter.analysis.incident_rows import incidents_csv, incidents_json
+from goodput_exporter.analysis.incidents import IncidentRecord
+from goodput_exporter.clock import LedgerClock
+from goodput_exporter.config import Settings
+from goodput_exporter.errors import LedgerError
+from goodput_exporter.ledger.ledger import Reader
+from goodput_exporter.services.asked_windows import window_of
+from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
+from goodput_exporter.services.report_commands import Asked, pricing_of
+
+TEXTS: Final = MappingProxyType({"csv": incidents_csv, "json": incidents_json})
+
+
+def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
+    """
+    Write the incidents that are asked for.
+
+    Raises:
+        ConfigError: The command line or the price book is wrong.
+        BadInputError: No run goes by the name.
+        LedgerError: The ledger cannot be read, or the file not written.
+    """
+    said = vars(chosen)
+    asked = Asked(
+        names=tuple(said["run"] or ()),
+        begins=said["from"],
+        ends=said["to"],
+        last=said["last"],
+        format=said["format"] or "csv",
+        out=None if said["out"] is None else Path(said["out"]),
+        view=said["view"] or View.SETTLED.value,
+        prices=None if said["prices"] is None else Path(said["prices"]),
+        gpu_model=said["gpu_model"],
+        node_pool=said["node_pool"],
+    )
+    with closing(reader_of(settings)) as ledger:
+        found = incidents(ledger, asked, LedgerClock().now_ns())
+    write(found, asked, out)
+    return 0
+
+
+def incidents(ledger: Reader, asked: Asked, now_ns: int) -> list[IncidentRecord]:
+    """Return the incidents of some runs in one window, oldest first."""
+    known = ledger.runs()
+    chosen = [find_run(known, name) for name in asked.names] or known
+    whole = whole_of(chosen)
+    if whole is None:
+        return []
+    times = asked.begins, asked.ends, asked.last
+    window = window_of(*times, whole=whole, now_ns=now_ns)
+    pricing = pricing_of(asked)
+    found: list[IncidentRecord] = []
+    for run in chosen:
+        history = read_run(ledger, run, pricing=pricing)
+        found += history.incidents(window, View(asked.view)).records
+    return sorted(found, key=lambda one: (one.detected_ns, one.run, one.number))
+
+
+def write(found: Iterable[IncidentRecord], asked: Asked, out: TextIO) -> None:
+    """
+    Write incidents to a new file, or to *out*.
+
+    Raises:
+        LedgerError: The file exists, or cannot be written.
+    """
+    text = TEXTS[asked.format](found)
+    if asked.out is None:
+        out.write(text)
+        return
+    try:
+        with asked.out.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as exc:
+        msg = (
+            f"--out: {asked.out} cannot be written ({exc.strerror}); name a new file "
+            "in a folder that this user may write"
+        )
+        raise LedgerError(msg) from exc
