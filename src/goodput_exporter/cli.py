@@ -6,7 +6,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +32,7 @@ class Argument:
     choices: tuple[str, ...] | None = None
     repeats: bool = False
     is_switch: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,46 @@ COMMANDS = {
             Argument("--by", help="who says so [the user that runs this]"),
         ),
     ),
+    "ledger compact": Command(
+        "goodput_exporter.services.ledger_compact",
+        "join equal entries and fold old days into daily accounts; no sum changes",
+        (
+            Argument(
+                "--before",
+                help="first day whose entries stay, as 2026-03-01 [ledger.keep_days]",
+            ),
+        ),
+    ),
+    "ledger export": Command(
+        "goodput_exporter.services.ledger_export",
+        "write a table of the ledger to a new FILE or to standard output",
+        (
+            Argument("file", help="a new file", is_optional=True),
+            Argument(
+                "--table",
+                help="segments, entries, restatements, events or days [segments]",
+            ),
+            Argument("--format", help="csv, json (a line per row) or parquet [csv]"),
+        ),
+    ),
+    "ledger replay": Command(
+        "goodput_exporter.services.ledger_replay",
+        "fold a recording again under today's rules and compare with the ledger",
+        (
+            Argument("recording", help="the folder of a recording, or one file of it"),
+            Argument(
+                "--set",
+                help="a rule, as stall.step_seconds=120; as often as needed",
+                repeats=True,
+            ),
+            Argument("--rules-file", help="a TOML file with rules, as --config"),
+            Argument(
+                "--as-recorded",
+                help="fold under the rules that were in force",
+                is_switch=True,
+            ),
+        ),
+    ),
 }
 """What is done once, beside the programs; each has its own words after its name."""
 
@@ -74,7 +115,6 @@ LEDGER = {
     "verify": "re-add every book and name the first entry that breaks a law",
     "backup": "copy the ledger to a new FILE, also while the exporter runs",
     "restore": "put the copy in FILE in the ledger's place; the old file stays",
-    "export": "write every segment as CSV, to a new FILE or to standard output",
 }
 """What `goodput-exporter ledger` can do."""
 
@@ -115,7 +155,7 @@ def parser() -> Parser:
         choices=[*PROGRAMS, "config", "ledger"],
         help="standalone: everything for one machine, in one process. "
         "config: print every setting and where it comes from. "
-        "ledger: verify, back up, restore or export it; see ledger --help. "
+        "ledger: verify, back up or restore it; see ledger --help. "
         f"Also: {'; '.join(_summaries())}.",
     )
     _add_settings(top)
@@ -130,8 +170,7 @@ def ledger_parser() -> Parser:
     """Return the grammar of what follows ``goodput-exporter ledger``."""
     top = Parser(
         prog="goodput-exporter ledger",
-        usage="%(prog)s ACTION [FILE] [--format csv] [--config FILE] "
-        "[--SETTING VALUE ...]",
+        usage="%(prog)s ACTION [FILE] [--config FILE] [--SETTING VALUE ...]",
         description="Look after the ledger that the settings name.",
         epilog="Exit status: 0 when all is well, 1 when a law of the books is broken "
         "or a file cannot be used, 2 when the command is wrong.",
@@ -144,7 +183,6 @@ def ledger_parser() -> Parser:
         help="; ".join(f"{name}: {does}" for name, does in LEDGER.items()),
     )
     top.add_argument("file", nargs="?", type=Path, metavar="FILE")
-    top.add_argument("--format", choices=["csv"], default="csv", help="of export [csv]")
     _add_settings(top)
     return top
 
@@ -162,12 +200,15 @@ def command_parser(name: str) -> Parser:
         if each.is_switch:
             top.add_argument(each.name, action="store_true", help=each.help)
             continue
+        if each.repeats and each.name.startswith("-"):
+            top.add_argument(each.name, action="append", help=each.help)
+            continue
         top.add_argument(
             each.name,
             help=each.help,
             default=each.default,
             choices=each.choices,
-            nargs="*" if each.repeats else None,
+            nargs="*" if each.repeats else "?" if each.is_optional else None,
         )
     _add_settings(top)
     return top
@@ -181,6 +222,8 @@ def _usage(command: Command) -> str:
             words.append(f"[{each.name}]")
         elif each.name.startswith("-"):
             words.append(f"[{each.name} {name}]")
+        elif each.is_optional:
+            words.append(f"[{name}]")
         else:
             words.append(f"{name} ..." if each.repeats else name)
     return " ".join(words)
@@ -273,15 +316,19 @@ def start(
 def carry_out(name: str, settings: Settings, chosen: argparse.Namespace) -> int:
     """Hand over to a command; its words go to standard output."""
     module = importlib.import_module(COMMANDS[name].module)
-    status: int = module.main(settings, chosen, sys.stdout)
-    return status
+    return _to_the_end(lambda: module.main(settings, chosen, sys.stdout))
 
 
 def look_after(settings: Settings, action: str, file: Path | None) -> int:
     """Hand over to the commands of the ledger; their words go to standard output."""
     commands = importlib.import_module(LEDGER_COMMANDS)
+    asked = commands.Asked(action, file)
+    return _to_the_end(lambda: commands.main(settings, asked, sys.stdout))
+
+
+def _to_the_end(act: Callable[[], int]) -> int:
     try:
-        status: int = commands.main(settings, commands.Asked(action, file), sys.stdout)
+        status = act()
         sys.stdout.flush()
     except BrokenPipeError:
         # `| head` has seen enough; Python's own flush at exit must not complain.

@@ -106,6 +106,15 @@ class LedgerFile:
             "or the file that `PGPASSFILE` names."
         ),
     ] = None
+    keep_days: Annotated[
+        int | None,
+        Setting(
+            "`ledger compact` folds segments of days that ended longer ago into daily "
+            "accounts, which stay exact for ever. Without it every segment is kept.",
+            unit="days",
+            at_least=2,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,50 @@ class Compacted:
     findings: tuple[Finding, ...] = ()
 
 
+class Reader(Protocol):
+    """
+    A stored ledger that somebody else may write meanwhile; see ``Ledger``.
+
+    Each read sees one snapshot, made of whole batches.
+    """
+
+    def resume(self) -> Resume:
+        """Return what a restart goes on from."""
+
+    def state_of(self, key: RunKey) -> bytes | None:
+        """Return one run's last state, closed or not; None if it never had one."""
+
+    def runs(self) -> list[BookedRun]:
+        """Return every run, in the order of their keys."""
+
+    def bookings(self, key: RunKey) -> Iterator[Entry]:
+        """Yield one run's entries in the order of their numbers."""
+
+    def segments(self, key: RunKey, window: Span | None = None) -> Iterator[Segment]:
+        """
+        Yield, in time order and uncut, the segments that reach into *window*.
+
+        Those before ``BookedRun.folded_ns`` are no more; their days' accounts are.
+        """
+
+    def account(self, key: RunKey, window: Span | None = None) -> Account:
+        """
+        Return ``tally`` of all that was booked of the run in *window*.
+
+        Raises:
+            LedgerError: The window cuts a day that was folded.
+        """
+
+    def verify(self, key: RunKey | None = None) -> list[Finding]:
+        """Return the laws that are broken: by one run, or by any run and the whole."""
+
+    def close(self) -> None:
+        """Let go of everything; appended batches are durable already."""
+
+    def days(self, first: int, last: int) -> Iterator[DailyAmount]:
+        """See ``Archive.days``."""
+
+
 class Archive(Ledger, Protocol):
     """A ledger that outlives the program: it keeps days, and can be made smaller."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from goodput_exporter.errors import ConfigError
-from goodput_exporter.ledger import store
-from goodput_exporter.ledger.ledger import Archive
+from goodput_exporter.ledger import reader, sqlite_compaction, store
+from goodput_exporter.ledger.ledger import Archive, Compacted, Reader
 
 ALLOWED = "a path, sqlite://PATH or postgresql://USER@HOST:PORT/DATABASE"
 
@@ -29,34 +31,90 @@ def open_ledger(
         LedgerCorruptError: It is no ledger, or a damaged one.
         LedgerError: Another process writes it, or it cannot be opened.
     """
+    path = _file(where)
+    if path is not None:
+        return store.open_ledger(path)
+    opened: Archive = _postgresql().open_book(str(where), cluster, shard)
+    return opened
+
+
+def read_ledger(where: Path | str, *, cluster: str = "local", shard: int = 0) -> Reader:
+    """
+    Open a ledger to read it, whoever writes it; nothing in it is changed.
+
+    Args:
+        where: See ``open_ledger``.
+        cluster: See ``open_ledger``.
+        shard: See ``open_ledger``.
+
+    Raises:
+        ConfigError: The address is none, or its driver is not installed.
+        LedgerTooNewError: A later version of this program wrote it.
+        LedgerCorruptError: It is no ledger, or a damaged one.
+        LedgerError: There is none, it is of an earlier version, or cannot be read.
+    """
+    path = _file(where)
+    if path is not None:
+        return reader.read_ledger(path)
+    opened: Reader = _postgresql().read_book(str(where), cluster, shard)
+    return opened
+
+
+def compact_ledger(
+    where: Path | str,
+    before: tuple[int, int],
+    *,
+    cluster: str = "local",
+    shard: int = 0,
+) -> Compacted:
+    """
+    Compact a ledger, also while an exporter writes it; see ``Archive.compact``.
+
+    Args:
+        where: See ``open_ledger``.
+        before: Fold days before the first, join within days before the second.
+        cluster: See ``open_ledger``.
+        shard: See ``open_ledger``.
+
+    Raises:
+        ConfigError: The address is none, or its driver is not installed.
+        LedgerError: There is none, it is of another version, or cannot be written.
+    """
+    path = _file(where)
+    if path is not None:
+        return sqlite_compaction.compact_file(path, before)
+    done: Compacted = _postgresql().compact_book(str(where), cluster, shard, before)
+    return done
+
+
+def _file(where: Path | str) -> Path | None:
+    """
+    Return the file that an address means, or None for a database of PostgreSQL's.
+
+    Raises:
+        ConfigError: It is no address.
+    """
     if isinstance(where, Path):
-        return store.open_ledger(where)
+        return where
     scheme, colon, rest = where.partition("://")
     if not colon:
-        return store.open_ledger(Path(where))
-    match scheme:
-        case "sqlite" if rest:
-            return store.open_ledger(Path(rest))
-        case "postgresql" | "postgres":
-            return _in_postgresql(where, cluster, shard)
+        return Path(where)
+    if scheme == "sqlite" and rest:
+        return Path(rest)
+    if scheme in ("postgresql", "postgres"):
+        return None
     # The rest of the address stays unsaid: it may hold a password.
     msg = f"ledger.url: '{scheme}://…' names no ledger; use {ALLOWED}"
     raise ConfigError(msg)
 
 
-def _in_postgresql(url: str, cluster: str, shard: int) -> Archive:
+def _postgresql() -> ModuleType:
     # Loaded only here: the driver is an extra, and a laptop does without it.
     try:
-        from goodput_exporter.ledger.postgresql import (  # noqa: PLC0415 - see above
-            store as postgresql,
-        )
-        from goodput_exporter.ledger.postgresql.writer import (  # noqa: PLC0415 - see above
-            Book,
-        )
+        return import_module("goodput_exporter.ledger.postgresql.opening")
     except ImportError as exc:
         msg = (
             f"ledger.url: the driver for PostgreSQL cannot be loaded ({exc}); "
             "install goodput-exporter[postgres]"
         )
         raise ConfigError(msg) from exc
-    return postgresql.open_ledger(url, Book(cluster, shard))

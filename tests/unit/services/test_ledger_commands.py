@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,12 +21,9 @@ from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.reader import read_ledger
 from goodput_exporter.ledger.store import open_ledger
-from goodput_exporter.services.ledger_commands import (
-    INSTEAD,
-    Asked,
-    exact_seconds,
-    main,
-)
+from goodput_exporter.ledger.tabular import exact_seconds
+from goodput_exporter.services import ledger_export
+from goodput_exporter.services.ledger_commands import INSTEAD, Asked, main
 from tests.fakes.ledger import LLAMA, booked, segment
 from tests.fakes.office import books_on
 from tests.fakes.ranks import Rank, ns
@@ -50,6 +48,15 @@ def ask(path: Path, action: str, file: Path | None = None) -> tuple[int, str]:
     out = io.StringIO()
     status = main(settings, Asked(action, file), out)
     return status, out.getvalue()
+
+
+def export(path: Path, file: Path | None = None, **chosen: str) -> str:
+    """Return what an export writes, to its file or to the screen."""
+    settings = load(environ={}, flags={"ledger.path": str(path)})
+    asked = {"table": None, "format": None, "file": file, **chosen}
+    out = io.StringIO()
+    assert ledger_export.main(settings, Namespace(**asked), out) == 0
+    return out.getvalue()
 
 
 def lived(ledger: Ledger, until_s: int) -> Iterator[int]:
@@ -282,10 +289,9 @@ def test_an_export_holds_every_segment_exactly(path: Path) -> None:
     good = replace(segment(0, NS_PER_SECOND), first_step=4, last_step=6)
     with closing(open_ledger(path)) as ledger:
         ledger.append(booked(good, hard))
-        status, said = ask(path, "export")
+        said = export(path)
 
     rows = list(csv.DictReader(io.StringIO(said)))
-    assert status == 0
     assert [row["gpu_seconds"] for row in rows] == ["8.000000000", "0.000000003"]
     assert rows[1] == {
         "cluster": "local",
@@ -303,6 +309,9 @@ def test_an_export_holds_every_segment_exactly(path: Path) -> None:
         "incident": "2",
         "first_step": "",
         "last_step": "",
+        "kept_as": "",
+        "bridged": "false",
+        "model_flops": "",
     }
     assert (rows[0]["first_step"], rows[0]["last_step"]) == ("4", "6")
 
@@ -314,7 +323,7 @@ def test_an_export_of_a_whole_life_adds_up_to_its_account(
     written(path)
     table = tmp_path / "segments.csv"
 
-    assert ask(path, "export", table) == (0, "")
+    assert export(path, table) == ""
 
     rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
     with closing(read_ledger(path)) as ledger:
@@ -322,9 +331,9 @@ def test_an_export_of_a_whole_life_adds_up_to_its_account(
         assert tally(ledger.segments(KEY)) == account
     total = sum(int(row["gpu_seconds"].replace(".", "")) for row in rows)
     assert total == account.total_gpu_ns
-    assert ask(path, "export")[1] == table.read_text(encoding="utf-8")
+    assert export(path) == table.read_text(encoding="utf-8")
     with pytest.raises(LedgerError, match="cannot be written"):
-        ask(path, "export", table)
+        export(path, table)
 
 
 def test_gpu_time_past_what_a_float_holds_is_written_out() -> None:
@@ -347,11 +356,12 @@ def test_a_ledger_in_postgresql_has_better_tools(action: str) -> None:
     assert "db.example" not in str(refused.value)
 
 
-@pytest.mark.parametrize("action", ["verify", "export"])
-def test_a_wrong_path_makes_no_ledger(path: Path, action: str) -> None:
+def test_a_wrong_path_makes_no_ledger(path: Path) -> None:
     """Who asks after a ledger that is not there is told so; none is made."""
     with pytest.raises(LedgerError, match="no ledger is there"):
-        ask(path, action)
+        ask(path, "verify")
+    with pytest.raises(LedgerError, match="no ledger is there"):
+        export(path)
 
     assert not path.exists()
 

@@ -30,7 +30,7 @@ def migrate(db: Connection, where: object, scripts: Sequence[str]) -> None:
         LedgerError: The schema is another program's.
         psycopg.Error: A step failed; the ledger is as it was before that step.
     """
-    version, runs_from = _stand(db, where)
+    version, runs_from = stand(db, where)
     if runs_from > len(scripts):
         msg = (
             f"{where}: the ledger has schema {version}, which needs a program that "
@@ -59,7 +59,7 @@ def runs_from(script: str) -> int:
 def _step(db: Connection, where: object, number: int, script: str) -> None:
     with db.transaction():
         db.execute(statement("lock_migrations"))
-        if _stand(db, where)[0] >= number:
+        if stand(db, where)[0] >= number:
             return  # another exporter started at the same time and was first
         if number == 1:
             _make_schema(db)
@@ -67,8 +67,13 @@ def _step(db: Connection, where: object, number: int, script: str) -> None:
         db.execute(statement("put_version"), (number, runs_from(script)))
 
 
-def _stand(db: Connection, where: object) -> tuple[int, int]:
-    """Return the schema's version and the oldest program that it suits."""
+def stand(db: Connection, where: object) -> tuple[int, int]:
+    """
+    Return the schema's version and the oldest program that it suits.
+
+    Raises:
+        LedgerError: The schema is another program's.
+    """
     _, is_ours, tables = _one(db, "tables")
     if is_ours:
         version, oldest = _one(db, "version")
