@@ -144,7 +144,7 @@ def gpus_of(
 
 
 def _devices(layout: MigLayout | None) -> tuple[MigDevice, ...]:
-    """Return a layout's MIG devices; their place in it is no index, NVML's have gaps."""
+    """Return a layout's MIG devices; their place in it is no index: NVML's has gaps."""
     return tuple(
         MigDevice(one.uuid, one.gpu_instance, one.compute_instance, one.compute_slices)
         for one in (() if layout is None else layout.instances)
