@@ -1,0 +1,1 @@
+"""What agents send to the aggregator: observations as bytes and back, versioned."""

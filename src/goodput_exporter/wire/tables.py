@@ -1,0 +1,247 @@
+"""
+Observations as tables: neighbours of one kind share one list of field names.
+
+A table is ``[kind, names, rows]`` in MessagePack. Where the names are those of this
+version, rows are read in one strict pass; otherwise the reader takes the columns it
+knows. What cannot be read costs itself only, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from goodput_exporter.errors import BadInputError
+from goodput_exporter.wire.kinds import (
+    KIND_OF,
+    KINDS,
+    Kind,
+    Observation,
+    Row,
+    is_sound,
+    shifted,
+)
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Table(NamedTuple):
+    """Neighbours of one kind, their rows not read yet."""
+
+    kind: str
+    names: tuple[str, ...]
+    rows: msgspec.Raw
+
+
+@dataclass(slots=True)
+class Skipped:
+    """
+    What was left out of a batch that was taken.
+
+    Args:
+        kinds: Observations of kinds that this version does not know.
+        fields: Values under names that it does not know.
+        rows: Observations with a value that cannot be.
+        detail: The first of them, for the log.
+    """
+
+    kinds: int = 0
+    fields: int = 0
+    rows: int = 0
+    detail: str = ""
+
+    def note(self, detail: str) -> None:
+        """Keep the first."""
+        self.detail = self.detail or detail
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Observations in the order in which they were sent, and what was left out."""
+
+    observations: list[Observation]
+    skipped: Skipped = field(default_factory=Skipped)
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_tables: Final = msgspec.msgpack.Decoder(list[Table])
+_raw_rows: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_values: Final = msgspec.msgpack.Decoder(list[Any])
+
+
+def encode_tables(observations: Iterable[Observation]) -> bytes:
+    """
+    Write observations down.
+
+    Raises:
+        BadInputError: One of them is of a kind that does not travel, or holds a
+            number beyond 64 bits or text that is no Unicode.
+    """
+    tables: list[tuple[str, tuple[str, ...], list[Row]]] = []
+    for of, neighbours in groupby(observations, key=type):
+        known = KIND_OF.get(of)
+        if known is None:
+            msg = f"{of.__name__} does not travel; give it a line in wire.kinds.KINDS"
+            raise BadInputError(msg)
+        tables.append((known.name, known.names, [*map(known.row_of, neighbours)]))
+    try:
+        return _encoder.encode(tables)
+    except (OverflowError, UnicodeEncodeError) as exc:
+        msg = (
+            f"an observation cannot be sent ({exc}); the source that let it in must "
+            "refuse it"
+        )
+        raise BadInputError(msg) from exc
+
+
+def decode_tables(data: bytes, *, shift_ns: int = 0) -> Read:
+    """
+    Read back what ``encode_tables`` wrote, of this version or a neighbouring one.
+
+    Args:
+        data: As sent.
+        shift_ns: Added to every instant, to bring it onto the reader's clock.
+
+    Raises:
+        BadInputError: It is no list of tables.
+    """
+    try:
+        tables = _tables.decode(data)
+    except UNREADABLE as exc:
+        msg = f"{len(data)} bytes are no tables of observations: {exc}"
+        raise BadInputError(msg) from exc
+    read = Read([])
+    for table in tables:
+        read.observations.extend(_observations(table, shift_ns, read.skipped))
+    return read
+
+
+def _observations(
+    table: Table, shift_ns: int, skipped: Skipped
+) -> Iterable[Observation]:
+    known = KINDS.get(table.kind)
+    if known is None:
+        skipped.kinds += _count(table.rows)
+        skipped.note(f"kind {table.kind[:40]!r} is not known here")
+        return ()
+    if table.names == known.names:
+        names: Sequence[str] = known.names
+        rows = _rows(known, table.rows, skipped)
+    else:
+        names, rows = _columns(known, table, skipped)
+    if known.parts or shift_ns:
+        rows = _checked(known, names, rows, shift_ns, skipped)
+    if names is known.names:
+        return [*map(known.make, rows)]
+    return [known.type(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _rows(known: Kind, raw: msgspec.Raw, skipped: Skipped) -> list[Row]:
+    """Read rows in one pass; if one is bad, read them again one by one."""
+    try:
+        return known.rows.decode(raw)
+    except UNREADABLE:
+        return [
+            row
+            for each in _split(raw, known, skipped)
+            if (row := _tried(known, each, skipped)) is not None
+        ]
+
+
+def _tried(known: Kind, raw: msgspec.Raw, skipped: Skipped) -> Row | None:
+    try:
+        return known.row.decode(raw)
+    except UNREADABLE as exc:
+        skipped.rows += 1
+        skipped.note(f"{known.name}: {exc}")
+        return None
+
+
+def _split(raw: msgspec.Raw, known: Kind, skipped: Skipped) -> list[msgspec.Raw]:
+    try:
+        return _raw_rows.decode(raw)
+    except UNREADABLE as exc:
+        skipped.rows += 1
+        skipped.note(f"{known.name}: its rows are no list: {exc}")
+        return []
+
+
+def _columns(
+    known: Kind, table: Table, skipped: Skipped
+) -> tuple[tuple[str, ...], list[Row]]:
+    """Take the columns that this version knows, of a table of another one."""
+    places = {name: at for at, name in enumerate(table.names)}
+    names = tuple(name for name in known.names if name in places)
+    if not known.required <= places.keys():
+        lacking = ", ".join(sorted(known.required - places.keys()))
+        skipped.rows += _count(table.rows)
+        skipped.note(f"{known.name}: {lacking} is required and not there")
+        return names, []
+    shape = tuple.__class_getitem__(tuple(known.hints[name] for name in names))
+    rows: list[Row] = []
+    for raw in _split(table.rows, known, skipped):
+        try:
+            values = _values.decode(raw)
+            row = tuple(values[places[name]] for name in names)
+            rows.append(msgspec.convert(row, shape))
+        except (*UNREADABLE, IndexError) as exc:
+            skipped.rows += 1
+            skipped.note(f"{known.name}: {exc}")
+    unknown = sorted(places.keys() - set(known.names))
+    if unknown:
+        skipped.fields += len(unknown) * len(rows)
+        skipped.note(f"{known.name}: {unknown[0][:40]!r} is not known here")
+    return names, rows
+
+
+def _checked(
+    known: Kind,
+    names: Sequence[str],
+    rows: list[Row],
+    shift_ns: int,
+    skipped: Skipped,
+) -> list[Row]:
+    """Look into parts, which the bounds of a row do not reach, and move instants."""
+    parts = _places(names, (known.names[at] for at in known.parts))
+    sound = [row for row in rows if _is_sound(row, parts)]
+    if len(sound) < len(rows):
+        skipped.rows += len(rows) - len(sound)
+        skipped.note(f"{known.name}: a number in one of its parts cannot be")
+    if not shift_ns:
+        return sound
+    dated = _places(names, (known.names[at] for at in known.dated))
+    return [_moved(row, dated, shift_ns) for row in sound]
+
+
+def _is_sound(row: Row, parts: Sequence[int]) -> bool:
+    # A part that is None or empty, as most are, has nothing to look into.
+    held = [row[at] for at in parts if row[at]]
+    return not held or all(map(is_sound, held))
+
+
+def _places(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    sought = set(wanted)
+    return [at for at, name in enumerate(names) if name in sought]
+
+
+def _moved(row: Row, dated: Sequence[int], shift_ns: int) -> Row:
+    values = list(row)
+    for at in dated:
+        each = values[at]
+        if isinstance(each, int):
+            values[at] = each + shift_ns
+        elif each is not None:
+            values[at] = shifted(each, shift_ns)
+    return tuple(values)
+
+
+def _count(raw: msgspec.Raw) -> int:
+    """Return how many rows were not read; at least one."""
+    try:
+        return len(_raw_rows.decode(raw))
+    except UNREADABLE:
+        return 1
