@@ -1,0 +1,1 @@
+"""What an agent has seen and not delivered yet, on its node's disk, within bounds."""
