@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -28,10 +29,26 @@ def date(second: int) -> str:
     return (BEGIN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
 
 
-def meta(name: str, at: int = 0, *, owner: Raw | None = None, **more: Any) -> Raw:
-    """Return an object's metadata; its uid is its name unless told otherwise."""
-    uid = more.pop("uid", name)
-    found: Raw = {"name": name, "namespace": "ml", "uid": uid, **more}
+def meta(
+    name: str,
+    at: int = 0,
+    *,
+    owner: Raw | None = None,
+    uid: str | None = None,
+    **stated: Mapping[str, str] | None,
+) -> Raw:
+    """
+    Return an object's metadata; its uid is its name unless told otherwise.
+
+    Args:
+        name: Its own.
+        at: When it was created.
+        owner: What controls it.
+        uid: Its own, where its name came before.
+        stated: Labels and annotations.
+    """
+    found: Raw = {"name": name, "namespace": "ml", "uid": uid or name}
+    found |= {key: dict(value or {}) for key, value in stated.items()}
     found["creationTimestamp"] = date(at)
     if owner is not None:
         found["ownerReferences"] = [owned_by(owner)]
@@ -55,9 +72,12 @@ def condition(kind: str, status: str, at: int, reason: str = "") -> Raw:
     return {**found, "reason": reason} if reason else found
 
 
-def template(gpus: int = 8, **metadata: Any) -> Raw:
+def template(gpus: int = 8, labels: Mapping[str, str] | None = None) -> Raw:
     """Return a pod template whose trainer asks for GPUs."""
-    return {"metadata": metadata, "spec": {"containers": [trainer(gpus)]}}
+    return {
+        "metadata": {"labels": labels or {}},
+        "spec": {"containers": [trainer(gpus)]},
+    }
 
 
 def trainer(gpus: int) -> Raw:
@@ -65,20 +85,26 @@ def trainer(gpus: int) -> Raw:
     return {"name": "trainer", "resources": {"limits": {GPU: str(gpus)}}}
 
 
-def job(name: str = "train", pods: int = 1, gpus: int = 8, **more: Any) -> Raw:
-    """Return a Job; *suspended*, *conditions* and metadata as asked for."""
-    suspend, conditions = more.pop("suspend", False), more.pop("conditions", [])
+def job(
+    name: str = "train",
+    pods: int = 1,
+    *,
+    suspend: bool = False,
+    conditions: Iterable[Raw] = (),
+    metadata: Raw | None = None,
+) -> Raw:
+    """Return a Job whose pods ask for eight GPUs each."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": meta(name, **more),
+        "metadata": metadata or meta(name),
         "spec": {
             "parallelism": pods,
             "completions": pods,
             "suspend": suspend,
-            "template": template(gpus),
+            "template": template(),
         },
-        "status": {"conditions": conditions},
+        "status": {"conditions": list(conditions)},
     }
 
 
@@ -90,7 +116,8 @@ class Pod:
         name: The uid too, unless *uid* is given.
         owner: What controls it.
         at: When it was created.
-        gpus: What it asks for.
+        gate: Why it may not be scheduled yet.
+        more: The uid, labels and annotations of the object.
     """
 
     def __init__(
@@ -98,15 +125,16 @@ class Pod:
         name: str = "train-0",
         owner: Raw | None = None,
         at: int = 0,
-        gpus: int = 8,
-        **more: Any,
+        *,
+        gate: str = "",
+        **more: str | Mapping[str, str],
     ) -> None:
-        gates = [{"name": gate} for gate in more.pop("gates", ())]
+        gates = [{"name": gate}] if gate else []
         self._raw: Raw = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": meta(name, at, owner=owner, **more),
-            "spec": {"containers": [trainer(gpus)], "schedulingGates": gates},
+            "metadata": meta(name, at, owner=owner) | more,
+            "spec": {"containers": [trainer(8)], "schedulingGates": gates},
             "status": {"phase": "Pending"},
         }
         self._conditions: dict[str, Raw] = {}
@@ -204,12 +232,17 @@ class Pod:
         return self.raw
 
 
-def node(name: str = "n1", ready: str = "True", at: int = 0, **more: Any) -> Raw:
+def node(
+    name: str = "n1",
+    ready: str = "True",
+    at: int = 0,
+    labels: Mapping[str, str] | None = None,
+) -> Raw:
     """Return a node with eight GPUs."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "uid": f"node-{name}", "labels": more},
+        "metadata": {"name": name, "uid": f"node-{name}", "labels": dict(labels or {})},
         "spec": {},
         "status": {
             "capacity": {GPU: "8", "cpu": "96"},
@@ -231,6 +264,7 @@ class Story:
         self.tracker = tracker or Tracker("c1")
         self.placements: list[Placement] = []
         self.evidence: list[Evidence] = []
+        self._begun = 0
 
     def see(self, at: float, *raws: Raw) -> Story:
         """Bring objects as they are at an instant."""
@@ -253,10 +287,31 @@ class Story:
                 self.evidence.append(one)
         return self
 
+    def begin(self) -> Story:
+        """Leave out of ``since`` what has been told so far."""
+        self._begun = len(self.lines)
+        return self
+
+    @property
+    def since(self) -> list[str]:
+        """Return the lines that came after the beginning."""
+        return self.lines[self._begun :]
+
     @property
     def lines(self) -> list[str]:
-        """Return the placements in the notation of the stories."""
-        return [line(one) for one in self.placements]
+        """
+        Return the placements in the notation of the stories.
+
+        Those that only name other pods, nodes or owners are left out.
+        """
+        found: list[str] = []
+        before: dict[str, str] = {}
+        for one in self.placements:
+            run, what = one.key.run, line(replace(one, at_ns=BEGIN_NS, how=None))
+            if one.how is not None or before.get(run) != what:
+                found.append(line(one))
+            before[run] = what
+        return found
 
     @property
     def runs(self) -> set[str]:
@@ -283,15 +338,6 @@ def line(placement: Placement) -> str:
     if placement.is_estimated:
         words.append("estimated")
     return " ".join(words)
-
-
-def said(lines: Iterable[str]) -> list[str]:
-    """Return lines without those that only name other pods or nodes."""
-    found: list[str] = []
-    for one in lines:
-        if not found or found[-1].split(" ", 1)[1] != one.split(" ", 1)[1]:
-            found.append(one)
-    return found
 
 
 def told(text: str) -> list[str]:

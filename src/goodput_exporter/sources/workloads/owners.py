@@ -60,6 +60,8 @@ class Owners:
         name = (ref.namespace, ref.group, ref.kind, ref.name)
         owner = self._owner_in(ref, raw)
         is_new = ref.uid not in self._above
+        # An orphan is still what it was made for.
+        owner = owner or self._above.get(ref.uid)
         if not is_new and self._above[ref.uid] == owner:
             return False
         self._leave(ref.uid)

@@ -45,7 +45,9 @@ class PodWord:
     life: str = ""
 
 
-def words_of(raw: Fields, created_ns: int, seen_ns: int) -> list[Since[PodWord]]:
+def words_of(
+    raw: Fields, created_ns: int, seen_ns: int, *, was_gated: bool = False
+) -> list[Since[PodWord]]:
     """
     Return a pod's own account of itself, by its own dates; the last holds now.
 
@@ -53,27 +55,39 @@ def words_of(raw: Fields, created_ns: int, seen_ns: int) -> list[Since[PodWord]]
         raw: The pod.
         created_ns: When it was created.
         seen_ns: When it was seen; what carries no date is dated so.
+        was_gated: It was gated when it was last seen; no date tells until when.
     """
-    told = [Since(created_ns, _unbound(raw))]
     waits = _condition(raw, "PodScheduled")
     if text(waits, "status") != "True" and not text(raw, "spec", "nodeName"):
-        if text(waits, "reason") and told[0].what.stage is not PodStage.GATED:
-            at_ns = dated(instant_ns(waits, "lastTransitionTime"), created_ns, seen_ns)
-            told.append(Since(at_ns, _unbound(raw, text(waits, "reason"))))
+        told = _unbound(raw, waits, created_ns, seen_ns, was_gated=was_gated)
         return [*told, *_over(raw, created_ns, seen_ns)]
     bound_ns = instant_ns(waits, "lastTransitionTime")
     if bound_ns is None:
         bound_ns = instant_ns(raw, "status", "startTime")
     bound_ns = dated(bound_ns, created_ns, seen_ns)
-    told += _provisioning(raw, bound_ns, seen_ns)
-    told += _lives(raw, bound_ns, seen_ns)
-    return [*told, *_over(raw, created_ns, seen_ns)]
+    return [
+        Since(created_ns, PodWord(PodStage.SCHEDULING)),
+        *_provisioning(raw, bound_ns, seen_ns),
+        *_lives(raw, bound_ns, seen_ns),
+        *_over(raw, created_ns, seen_ns),
+    ]
 
 
-def _unbound(raw: Fields, reason: str = "") -> PodWord:
+def _unbound(
+    raw: Fields, waits: Fields, created_ns: int, seen_ns: int, *, was_gated: bool
+) -> list[Since[PodWord]]:
+    """Return what a pod without a node waits for."""
     if rows(raw, "spec", "schedulingGates"):
-        return PodWord(PodStage.GATED, "SchedulingGated")
-    return PodWord(PodStage.SCHEDULING, reason)
+        return [Since(created_ns, PodWord(PodStage.GATED, "SchedulingGated"))]
+    # The condition was False before, for the gate: its date says nothing of now.
+    own_ns = None if was_gated else instant_ns(waits, "lastTransitionTime")
+    from_ns = max(created_ns, seen_ns) if was_gated else created_ns
+    told = [Since(from_ns, PodWord(PodStage.SCHEDULING))]
+    reason = text(waits, "reason")
+    if reason:
+        at_ns = dated(own_ns, created_ns, seen_ns)
+        told.append(Since(at_ns, PodWord(PodStage.SCHEDULING, reason)))
+    return told
 
 
 def _condition(raw: Fields, kind: str) -> Fields:

@@ -117,6 +117,11 @@ def refresh(record: PodRecord, raw: Fields, seen_ns: int) -> None:
         record.due_ns = max(due_ns, record.told_ns)
 
 
+def is_gated(record: PodRecord) -> bool:
+    """Return whether a pod was gated when it was last seen."""
+    return bool(record.words) and record.words[-1].what.stage is PodStage.GATED
+
+
 def is_over(raw: Fields) -> bool:
     """Return whether no container of a pod will run any more."""
     return text(raw, "status", "phase") in {"Succeeded", "Failed"}
@@ -170,7 +175,10 @@ _OVER: Final = frozenset({PodStage.DONE, PodStage.FAILED, PodStage.GONE})
 def _in_that_light(
     record: PodRecord, losses: Sequence[Since[bool]], word: PodWord, at_ns: int
 ) -> PodWord:
-    if word.stage in _HERE and as_of(losses, at_ns):
+    is_lost = as_of(losses, at_ns)
+    if word.stage is PodStage.GONE and is_lost:
+        return PodWord(PodStage.GONE, "NodeLost")
+    if word.stage in _HERE and is_lost:
         return PodWord(PodStage.LOST, "NodeLost", word.life)
     if word.stage in _OVER or record.told_ns is None or at_ns < record.told_ns:
         return word

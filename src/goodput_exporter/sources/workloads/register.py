@@ -72,7 +72,11 @@ class Register:
         if record.node != node:
             self.on_node[node].discard(ref.uid)
             self.on_node[record.node].add(ref.uid)
-        learn(record.words, pod_words.words_of(raw, record.created_ns, seen_ns))
+        was_gated = pods.is_gated(record)
+        learn(
+            record.words,
+            pod_words.words_of(raw, record.created_ns, seen_ns, was_gated=was_gated),
+        )
         record.is_over = record.is_over or pods.is_over(raw)
         self._place(ref, raw, run_id_of(raw, (), self.run_id_label), seen_ns)
         return True

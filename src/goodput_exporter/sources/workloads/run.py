@@ -69,6 +69,7 @@ class Run:
         pods, works, queues: Its objects, by uid.
         last: The last placement; None before the first.
         largest: The most devices that were there at a time.
+        peak: The most since all ran last, or since it was let in.
         was_admitted, has_run: It was let in; one of its pods ran.
         crew: Who ran when all did, last.
         waits_ns: How long it waited, by reason.
@@ -84,6 +85,7 @@ class Run:
     queues: dict[str, WorkRecord] = field(default_factory=dict)
     last: Placement | None = None
     largest: int = 0
+    peak: int = 0
     was_admitted: bool = False
     has_run: bool = False
     crew: Crew | None = None

@@ -52,7 +52,8 @@ class Tally:
         self.reasons[word.stage, word.reason] += devices
         self.words[uid] = word
         # A pod that is swept up after it failed is no news.
-        is_news = before is None or before.stage not in BROKEN
+        was_broken = before is not None and before.stage in BROKEN
+        is_news = not was_broken or word.stage is PodStage.FAILED
         if word.stage in BROKEN and is_news:
             self.broke = word.reason
 
@@ -94,26 +95,32 @@ class Ground:
         suspended: Why it may not run; ``""`` where it may.
         was_admitted: It was let in before.
         has_run: One of its pods ran before.
+        peak: The most devices that were there since all ran last, or since it was
+            let in.
     """
 
     asked: int
     suspended: str
     was_admitted: bool
     has_run: bool
+    peak: int
 
 
 def stage_of(tally: Tally, ground: Ground) -> tuple[Stage, str]:
     """
     Return where a run's missing pods stand, and the word behind it.
 
-    Before anything ran, a pod that is not there yet is one that its controller
-    has still to make; later it is an incarnation that ended.
+    A pod that was there and is not is an incarnation that ended; one that was never
+    there is one that its controller has still to make.
     """
     asked, devices = ground.asked, tally.devices
     here = tally.present + tally.leaving(asked)
     runs = tally.running(asked) + devices[PodStage.DONE]
     waits = Stage.SUSPENDED if ground.was_admitted else Stage.QUEUED
-    broken = devices[PodStage.CRASHED] or (ground.has_run and here < asked)
+    broken = devices[PodStage.CRASHED] or (
+        ground.has_run and here < min(asked, ground.peak)
+    )
+    refused = "" if ground.has_run else tally.broke
     why = tally.why
     lines = (
         (0 < asked <= runs, Stage.RUNNING, ""),
@@ -123,7 +130,7 @@ def stage_of(tally: Tally, ground: Ground) -> tuple[Stage, str]:
         (devices[PodStage.GATED], waits, why(PodStage.GATED)),
         (not ground.was_admitted, Stage.QUEUED, tally.broke),
         (devices[PodStage.SCHEDULING], Stage.SCHEDULING, why(PodStage.SCHEDULING)),
-        (here < asked, Stage.SCHEDULING, tally.broke or "PodsNotCreated"),
+        (here < asked, Stage.SCHEDULING, refused or "PodsNotCreated"),
         (True, Stage.PROVISIONING, why(PodStage.PROVISIONING)),
     )
     return next((stage, reason) for holds, stage, reason in lines if holds)

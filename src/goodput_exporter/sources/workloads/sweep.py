@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -92,15 +92,23 @@ def _standing(run: Run, view: View, tally: Tally, at_ns: int) -> Placement | Non
     """Return a run's placement as of an instant; None while it asks for nothing."""
     says = said(view.speakers, at_ns, view.size)
     run.largest = max(run.largest, tally.present)
+    run.peak = 0 if says.suspended else max(run.peak, tally.present)
     asked = _asked(run, says, tally)
     if not asked and not run.largest:
         return None
     run.has_run |= any(tally.devices[stage] > 0 for stage in LIVES)
     run.was_admitted |= run.has_run or _is_in(view.speakers, says, tally, at_ns)
-    ground = Ground(asked, says.suspended, run.was_admitted, run.has_run)
+    ground = Ground(asked, says.suspended, run.was_admitted, run.has_run, run.peak)
     stage, reason = stage_of(tally, ground)
-    running = tally.running(asked)
-    how = _came_back(run, says, tally, asked) if stage is Stage.RUNNING else None
+    running, how = tally.running(asked), None
+    if stage is Stage.RUNNING:
+        run.peak = asked
+        lives = [uid for uid, word in tally.words.items() if word.stage in LIVES]
+        crew = _crew(run, says, tally, asked, lives)
+        how, run.crew = _came_back(run.crew, crew), crew
+    elif stage is Stage.DOWN and run.crew is None:
+        # It never ran as a whole; what comes now comes back nevertheless.
+        run.crew = _crew(run, says, tally, asked, tally.words)
     return Placement(
         run.key,
         at_ns,
@@ -133,20 +141,26 @@ def _is_in(speakers: Voices, says: Said, tally: Tally, at_ns: int) -> bool:
     return beyond > 0 and not says.suspended
 
 
-def _came_back(run: Run, says: Said, tally: Tally, asked: int) -> How | None:
-    """Return by what the pods that run now came back; remember who they are."""
-    lives = {uid: word.life for uid, word in tally.words.items() if word.stage in LIVES}
+def _crew(run: Run, says: Said, tally: Tally, asked: int, lives: Iterable[str]) -> Crew:
+    """Return who of a run's pods is, or was, its crew."""
     counts = [pod.attempt for uid in lives if (pod := run.pods.get(uid)) is not None]
     attempts = (count for count in counts if count is not None)
     restarts = max(says.restarts, *attempts, 0)
-    before, run.crew = run.crew, Crew(lives, says.tops, restarts, asked)
-    if before is None or all(before.lives.get(uid) == lives[uid] for uid in lives):
-        return How.ELASTIC if before is not None and before.asked != asked else None
-    if restarts > before.restarts or (not says.tops & before.tops and before.tops):
+    return Crew(
+        {uid: tally.words[uid].life for uid in lives}, says.tops, restarts, asked
+    )
+
+
+def _came_back(before: Crew | None, crew: Crew) -> How | None:
+    """Return by what the pods that run now came back."""
+    if before is None or crew.lives.items() <= before.lives.items():
+        return None  # nobody came; some may have left
+    is_another = bool(crew.tops and before.tops and not crew.tops & before.tops)
+    if crew.restarts > before.restarts or is_another:
         return How.WORKLOAD
-    if asked != before.asked:
+    if crew.asked != before.asked:
         return How.ELASTIC
-    return How.CONTAINER if lives.keys() <= before.lives.keys() else How.POD
+    return How.CONTAINER if crew.lives.keys() <= before.lives.keys() else How.POD
 
 
 def _ended(view: View, says: Said, tally: Tally, at_ns: int) -> Ended | None:
