@@ -166,7 +166,7 @@ class Recorder:
         sizes = {path: path.stat().st_size for path in files}
         left = sum(sizes.values())
         most = self._bounds.most_bytes * (FILES - 1) // FILES
-        for path, follower in zip(files, [*files[1:], None], strict=True):
+        for path, follower in zip(files, [*files, None][1:], strict=True):
             # A file is as old as its end, which is where the next one begins.
             until_ns = now_ns if follower is None else int(follower.stem)
             if left > most or now_ns - until_ns > self._bounds.keep_ns:
