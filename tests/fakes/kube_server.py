@@ -199,6 +199,15 @@ class KubeServer:
         with self.turn:
             self._acts.setdefault(verb, deque()).extend(acts)
 
+    def has_played(self, verb: str) -> bool:
+        """Return whether no act waits for a request of this verb any more."""
+        return not self._acts.get(verb)
+
+    def pardon(self) -> None:
+        """Be honest from now on: forget the acts that still wait."""
+        with self.turn:
+            self._acts.clear()
+
     def versions(self, path: str) -> dict[str, str]:
         """Return what a fresh list has: the version of each object, by uid."""
         with self.turn:

@@ -16,8 +16,8 @@ from urllib3.exceptions import (
     HTTPError,
     InvalidHeader,
     NewConnectionError,
-    ProtocolError,
     ReadTimeoutError,
+    SSLError,
 )
 from urllib3.response import BaseHTTPResponse
 
@@ -37,6 +37,12 @@ AGENT: Final = "goodput-exporter"
 MAX_REFUSAL_BYTES: Final = 65_536
 """More of an error page nobody needs."""
 PIECE_BYTES: Final = 65_536
+ADVICE: Final = {
+    Trouble.UNREACHABLE: "is the address right, and the network policy?",
+    Trouble.SILENT: "nothing came for so long; the connection is taken for dead",
+    Trouble.BROKEN: "the connection ended before the answer did",
+}
+UNTRUSTED: Final = "did the authorities that we were given sign its certificate?"
 
 
 class ApiServer:
@@ -162,16 +168,16 @@ def readable(request: str) -> Iterator[None]:
         raise _cut(Trouble.UNREACHABLE, request, error) from error
     except ReadTimeoutError as error:
         raise _cut(Trouble.SILENT, request, error) from error
-    except (ProtocolError, HTTPError, OSError) as error:
+    except SSLError as error:
+        raise _cut(Trouble.UNREACHABLE, request, error, UNTRUSTED) from error
+    except (HTTPError, OSError) as error:
         raise _cut(Trouble.BROKEN, request, error) from error
 
 
-def _cut(trouble: Trouble, request: str, error: Exception) -> ApiError:
-    advice = {
-        Trouble.UNREACHABLE: "is the address right, and the network policy?",
-        Trouble.SILENT: "nothing came for so long; the connection is taken for dead",
-    }.get(trouble, "the connection ended before the answer did")
-    return ApiError(trouble, f"{request}: {error}; {advice}")
+def _cut(
+    trouble: Trouble, request: str, error: Exception, advice: str = ""
+) -> ApiError:
+    return ApiError(trouble, f"{request}: {error}; {advice or ADVICE[trouble]}")
 
 
 def _refusal(response: BaseHTTPResponse, request: str) -> ApiError:

@@ -74,5 +74,6 @@ def compact(pod: Pod) -> Pod:
 
 def _keep_gpus(amounts: dict[str, Quantity] | None) -> None:
     if amounts:
-        for name in [name for name in amounts if not is_gpu(name)]:
-            del amounts[name]
+        for name in tuple(amounts):
+            if not is_gpu(name):
+                del amounts[name]

@@ -94,8 +94,8 @@ class Reflector(Generic[T]):
         """Begin to follow."""
         self._thread.start()
 
-    def close(self, seconds: float = 5.0) -> bool:
-        """Stop following; return whether the thread ended within *seconds*."""
+    def stop(self) -> None:
+        """Let the thread end; of several, stop all before closing one."""
         self._closing.set()
         response = self._open
         if response is not None:
@@ -103,6 +103,15 @@ class Reflector(Generic[T]):
                 response.shutdown()  # wakes the read; it ends as a broken one
             except (OSError, RuntimeError, ValueError):
                 _log.debug("the watch of %s ended by itself", self._kind.plural)
+
+    def close(self, seconds: float = 5.0) -> bool:
+        """
+        Stop following; return whether the thread ended within *seconds*.
+
+        One that waits for a silent server's first word does not. It is a
+        daemon, holds nothing of worth, and ends with the process.
+        """
+        self.stop()
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -182,7 +191,7 @@ class Reflector(Generic[T]):
                 if error.trouble not in PASSING or not tries or self._is_closing():
                     raise
                 self._count(error)
-                self._pause(self._backoff.pause_s(error.retry_after_s))
+                self._closing.wait(self._backoff.pause_s(error.retry_after_s))
             else:
                 self._heard_ns = self._now_ns()
                 return page
@@ -227,7 +236,7 @@ class Reflector(Generic[T]):
     def _hear(self, line: bytes, request: str) -> None:
         event, found = self._reader.line(line, request)
         now_ns = self._now_ns()
-        if event in {watching.ADDED, watching.MODIFIED}:
+        if event in watching.PRESENT:
             _, change = self._store.see(found, now_ns)
         elif event == watching.DELETED:
             change = self._store.lose(found, now_ns)
@@ -253,7 +262,7 @@ class Reflector(Generic[T]):
         self._queue.put(self._store.keep_only(frozenset(), self._alive_ns))
         self._version = ""
         self._backoff.reset()
-        self._pause(self._backoff.slow_s(self._waits.absent_s))
+        self._closing.wait(self._backoff.slow_s(self._waits.absent_s))
         return Step.DISCOVER
 
     def _after(self, step: Step, error: ApiError) -> Step:
@@ -271,7 +280,7 @@ class Reflector(Generic[T]):
             pause_s = self._backoff.slow_s(self._waits.forbidden_s)
         if is_first and verdict.pace is Pace.SOON:
             pause_s = 0.0
-        self._pause(pause_s)
+        self._closing.wait(pause_s)
         return verdict.step or step
 
     def _reload(self) -> None:
@@ -284,9 +293,6 @@ class Reflector(Generic[T]):
         self._errors[error.trouble] += 1
         is_news = self._backoff.failures == 0 and error.trouble is not Trouble.GONE
         _log.log(logging.WARNING if is_news else logging.DEBUG, "%s", error)
-
-    def _pause(self, seconds: float) -> None:
-        self._closing.wait(seconds)
 
     def _is_closing(self) -> bool:
         return self._closing.is_set()

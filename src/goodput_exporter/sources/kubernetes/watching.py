@@ -10,8 +10,7 @@ from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble
 MAX_LINE_BYTES: Final = 32 * 1024 * 1024
 """etcd refuses objects above 1.5 MB, and JSON is not twenty times as long."""
 BOOKMARK: Final = "BOOKMARK"
-ADDED: Final = "ADDED"
-MODIFIED: Final = "MODIFIED"
+PRESENT: Final = frozenset({"ADDED", "MODIFIED"})
 DELETED: Final = "DELETED"
 
 

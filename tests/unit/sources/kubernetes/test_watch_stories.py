@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -386,6 +387,49 @@ def test_a_reader_that_is_slow_makes_the_watch_wait_and_loses_nothing(
         follower.settle()
 
         assert len(follower.known) == 23
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_any_mixture_of_faults_the_state_is_true(
+    server: KubeServer, seed: int
+) -> None:
+    """Twenty changes, a dozen faults at random, and nothing is told twice."""
+    dice = random.Random(seed)  # noqa: S311 - the same story every time, no secret
+    faults: list[Act] = [
+        stream(error(GONE)), stream(error({})), stream(ADDED[:40], cut=True), stream(),
+        stream(b"{}\n"), refuse(410), refuse(500), refuse(429, retry_after="1"),
+        refuse(404), refuse(403), refuse(401), first(ADDED[:40] + b"\n"),
+    ]  # fmt: skip
+    with Follower(server).following() as follower:
+        for number in range(20):
+            uid = f"p{dice.randrange(12)}"
+            if uid in server.versions(AT_PODS) and dice.random() < 0.4:
+                server.delete(AT_PODS, uid)
+            else:
+                server.put(AT_PODS, pod("same-name", uid))
+            if number % 3 == 0:
+                server.next("list", dice.choice(faults))
+                server.next("watch", dice.choice(faults))
+                server.end_watches()
+                follower.until(lambda: server.has_played("watch"))
+            if dice.random() < 0.2:
+                server.forget(AT_PODS)
+            follower.take()
+        server.pardon()
+        server.end_watches()
+        follower.settle()
+
+        standing = follower.standing
+        held = sum(change.verb is not Verb.DELETED for change in follower.changes)
+        seen_gone = sum(
+            change.verb is Verb.DELETED and not change.estimated
+            for change in follower.changes
+        )
+        assert standing.errors[Trouble.BUG] == 0
+        assert sum(standing.errors.values()) >= 5
+        assert standing.read == (
+            held + seen_gone + standing.repeated + standing.left_out + standing.nameless
+        )
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
