@@ -13,7 +13,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from goodput_exporter.analysis.stretches import Stretch, booked
+from goodput_exporter.analysis.stretches import Stretch, booked, joined
 from goodput_exporter.domain.accounting import Segment, is_bad
 from goodput_exporter.domain.bookings import (
     OUTSIDE_THE_BOOK,
@@ -75,9 +75,9 @@ def hindsight(bookings: Iterable[Booking]) -> Hindsight:
     live.sort(key=_place)
     parts = sorted(tale.parts(), key=lambda part: part.span)
     return Hindsight(
-        tuple(live),
-        tuple(part.as_known() for part in parts),
-        tuple(one for part in parts for one in part.as_settled()),
+        tuple(joined(live)),
+        tuple(joined(part.as_known() for part in parts)),
+        tuple(joined(one for part in parts for one in part.as_settled())),
         tale.unplaced_gpu_ns,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from goodput_exporter.analysis.money import Cost
 from goodput_exporter.analysis.prices import PriceBook
@@ -101,6 +101,48 @@ def booked(segment: Segment) -> Stretch:
         segment.incident if is_bad(segment.state) else None,
         0,
         segment.gpu_ns,
+    )
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """
+    Join whole segments that say the same of adjoining spans: one is booked a tick.
+
+    Args:
+        stretches: Of one run and one view, in time order; the order is kept.
+    """
+    found: list[Stretch] = []
+    latest: dict[bool, int] = {}
+    for stretch in stretches:
+        lane = stretch.state is RunState.DEGRADED
+        place = latest.get(lane)
+        last = None if place is None else found[place]
+        if last is None or place is None or not _goes_on(last, stretch):
+            latest[lane] = len(found)
+            found.append(stretch)
+            continue
+        span = Span(last.span.start_ns, stretch.span.end_ns)
+        end_gpu_ns = span.length_ns * last.devices
+        found[place] = replace(last, span=span, end_gpu_ns=end_gpu_ns)
+    return found
+
+
+def _goes_on(last: Stretch, stretch: Stretch) -> bool:
+    whole = all(
+        one.gpu_ns == one.span.length_ns * one.devices for one in (last, stretch)
+    )
+    return whole and (
+        last.span.end_ns,
+        last.state,
+        last.cause,
+        last.incident,
+        last.devices,
+    ) == (
+        stretch.span.start_ns,
+        stretch.state,
+        stretch.cause,
+        stretch.incident,
+        stretch.devices,
     )
 
 
