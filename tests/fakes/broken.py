@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from goodput_exporter import domain
-from goodput_exporter.domain.observations import RunObservation
+from goodput_exporter.domain.fold import Observation
 from tests.fakes.ranks import ns
-from tests.fakes.stories import KEY, START_S
+from tests.fakes.stories import KEY, START_S, heard_ns
 
-SHARED: Final = ("states", "spans", "observations", "flops", "peaks", "peak_table")
+SHARED: Final = (
+    "states",
+    "spans",
+    "observations",
+    "evidence",
+    "placement",
+    "runs",
+    "flops",
+    "peaks",
+    "peak_table",
+)
 """Modules that every copy takes from the real domain: what both speak in."""
 REAL: Final = "goodput_exporter.domain"
 SOURCES: Final = Path(domain.__file__).parent
@@ -50,17 +60,17 @@ class Story:
         late_s: How long observations of one kind are under way.
     """
 
-    seen: Iterable[RunObservation]
+    seen: Iterable[Observation]
     until_s: float
     rules: dict[str, object] = field(default_factory=dict)
     away_s: tuple[float, float] | None = None
     late_s: dict[type, float] = field(default_factory=dict)
 
-    def arrivals(self) -> list[tuple[float, RunObservation]]:
+    def arrivals(self) -> list[tuple[float, Observation]]:
         """Return (story second, observation), as they come in."""
         found = []
         for one in self.seen:
-            at_s = one.at_ns / 1e9 - START_S + self.late_s.get(type(one), 0.0)
+            at_s = heard_ns(one) / 1e9 - START_S + self.late_s.get(type(one), 0.0)
             if self.away_s is None or not self.away_s[0] <= at_s < self.away_s[1]:
                 found.append((at_s, one))
         return sorted(found, key=lambda pair: pair[0])

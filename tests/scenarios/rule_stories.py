@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from goodput_exporter.domain.evidence import Evidence, Kind
+from goodput_exporter.domain.fold import Observation
 from goodput_exporter.domain.observations import (
+    Delivered,
     RankExited,
     RankReport,
     RunObservation,
@@ -13,8 +16,9 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
 from tests.fakes.broken import Story
 from tests.fakes.crews import crew, death, in_step, init_until, leave, told
-from tests.fakes.ranks import Rank
-from tests.fakes.stories import observations
+from tests.fakes.pods import Pods
+from tests.fakes.ranks import Rank, ns
+from tests.fakes.stories import START_S, observations
 
 PINNED: dict[str, object] = {"reference_step_ns": 10 * NS_PER_SECOND}
 
@@ -175,6 +179,25 @@ def late_words() -> Story:
     two = _one(2, 100).steps(8, 12, each=10).bye()
     seen = observations([one, two], every_s=1)
     return Story(seen, 190, PINNED, late_s={RankReport: 4.0, RankExited: 0.0})
+
+
+def a_slow_agent() -> Story:
+    """Two agents, one of which delivers forty seconds late: nothing is restated."""
+    lives = [_one(1).steps(0, 19, each=10).bye()]
+    seen: list[Observation] = [*observations(lives)]
+    seen += [Delivered("n1", ns(START_S + at_s)) for at_s in range(5, 230, 5)]
+    return Story(seen, 260, PINNED, late_s={RankReport: 40.0, Delivered: 40.0})
+
+
+def a_queue_and_a_lost_node() -> Story:
+    """It waits, trains, loses a node, is scheduled again and comes back."""
+    pods = Pods(asked=1).at(0, "queued").at(20, "provisioning").at(40, "running")
+    pods.at(105, "down").at(120, "scheduling").at(140, "running")
+    one = Rank(inc="a" * 16, pid=1, begins_s=45).init(5).steps(0, 4, each=10).data(5)
+    two = Rank(inc="b" * 16, pid=2, begins_s=150).init(5).restore(2, 3)
+    lives = [one, two.steps(4, 9, each=10).bye()]
+    lost = Evidence(ns(START_S + 104), Kind.NODE_CONDITION, "Ready=Unknown", "node/n1")
+    return Story([*pods.said, *observations(lives), lost], 260, PINNED)
 
 
 def a_success_and_a_sequel() -> Story:

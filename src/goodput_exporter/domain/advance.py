@@ -37,12 +37,15 @@ def advance(
         rules: The settings.
         grace_ns: Overrides the settings; 0 shows what would be booked now.
     """
-    hold_ns = _hold(fold, now_ns, rules, grace_ns)
+    patient_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
+    hold_ns = patient_ns
+    if grace_ns is None:
+        hold_ns = min(hold_ns, _sealed(fold, now_ns, rules))
     _hear_all(fold, hold_ns, rules)
     _look_all(fold, hold_ns)
     if not fold.lives and fold.line_ns is None and not fold.turns:
         return
-    line_ns = _decided(fold, hold_ns, rules)
+    line_ns = min(hold_ns, _decided(fold, patient_ns, rules))
     for life in fold.lives.values():
         if life.is_alive and life.said_bye:
             extend(life, line_ns, fold.durations, rules)
@@ -59,22 +62,27 @@ def advance(
     forget_the_dead(fold)
 
 
-def _hold(fold: Fold, now_ns: int, rules: Rules, grace_ns: int | None) -> int:
+def _sealed(fold: Fold, now_ns: int, rules: Rules) -> int:
     """
-    Return up to when nothing can be overtaken any more.
+    Return up to when every agent of the run has delivered.
+
+    An agent is called as its node is: one whose node has a pod of the run, and
+    that has never delivered, is waited for, too.
 
     Source:
         Rule 14: an instant seals when every agent of the run has delivered past
         it, at the latest after the settle delay.
     """
-    hold_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
-    if not fold.delivered or grace_ns is not None:
-        return hold_ns
+    if not fold.delivered:
+        return now_ns
     patience_ns = rules.settle_ns
     if now_ns - fold.resumed_ns < rules.settle_after_start_ns:
         patience_ns = rules.settle_after_start_ns
-    delivered_ns = min(fold.delivered.values())
-    return min(hold_ns, max(delivered_ns, now_ns - patience_ns))
+    awaited = set(fold.delivered)
+    if fold.placed is not None:
+        awaited.update(fold.placed.nodes)
+    delivered_ns = min(fold.delivered.get(agent, 0) for agent in awaited)
+    return max(delivered_ns, now_ns - patience_ns)
 
 
 def _look_all(fold: Fold, hold_ns: int) -> None:
@@ -120,6 +128,8 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         fold.serial += 1
         fold.waiting.append(Waiting(mark.at_ns, life.incarnation, fold.serial, mark))
     if fold.line_ns is not None and known_ns < fold.line_ns:
+        late_ns = min(fold.line_ns, life.reported_ns) - known_ns
+        fold.book.late_ns += max(0, late_ns)
         fill_blind(fold, life, RunState.UNOBSERVED, rules)
     if life.said_bye and life.is_alive and (life.pid is None or not life.ok):
         _end(fold, life, life.reported_ns, ok=life.ok, detail=_goodbye(life))

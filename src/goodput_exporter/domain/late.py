@@ -20,7 +20,6 @@ def fill_blind(fold: Fold, life: Life, blind: RunState, rules: Rules) -> None:
         if span.start_ns >= line_ns:
             break
         late = Span(span.start_ns, min(span.end_ns, line_ns))
-        fold.book.late_ns += late.length_ns
         moved = fill(fold.book, line_ns, late, state, blind)
         for segment in moved:
             _recharge(fold, segment, state)

@@ -45,7 +45,13 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
         return
     members = _members(fold, stop_ns)
     if len(members) > 1:
-        _lay_windows(fold, members, stop_ns, rules, hard=hard)
+        heard_ns = max(life.reported_ns for life in members)
+        # Beyond the last word of all of them, nobody saw anything.
+        is_silent = stop_ns > heard_ns and not hard
+        until_ns = heard_ns if is_silent else stop_ns
+        _lay_windows(fold, members, until_ns, rules, hard=hard or is_silent)
+        if is_silent:
+            _cover(fold, stop_ns, RunState.UNOBSERVED)
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
     elif any(_lives_at(life, fold.line_ns) for life in fold.lives.values()):
