@@ -240,6 +240,27 @@ def _durable(acts: list[Act], at_ns: int) -> int | None:
     return committed[-1] if committed else None
 
 
+def divide(life: Life, at_ns: int) -> int:
+    """
+    Begin a new act at the first end of a step from *at_ns* on, or of another act.
+
+    Returns:
+        When it begins.
+    """
+    life.live_until(at_ns + 1)
+    index = bisect_left(life.acts, at_ns + 1, key=lambda act: act.end_ns)
+    act = life.acts[index]
+    count = -(-(at_ns - act.start_ns) // act.step_ns) if act.steps else 0
+    if not 0 < count < act.steps:
+        return act.end_ns
+    cut_ns = act.start_ns + count * act.step_ns
+    life.acts[index : index + 1] = [
+        replace(act, end_ns=cut_ns, steps=count, incident=None),
+        replace(act, start_ns=cut_ns, steps=act.steps - count, first=act.first + count),
+    ]
+    return cut_ns
+
+
 def done_ns(life: Life, steps: int) -> int | None:
     """Return when the first *steps* steps are complete; None where it is not told."""
     for act in reversed(life.acts):

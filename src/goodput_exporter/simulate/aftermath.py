@@ -133,13 +133,17 @@ def _remake(
 ) -> None:
     """All pods are made anew, on the machines that are left."""
     preempted = TABLE[blow.mishap].takes is Takes.GANG
+    # The kubelet and two controllers pass a failure on before others are deleted.
+    told_ns = blow.ended_ns + blow.chance.between_ns(1.2, 3)
+    if preempted:
+        told_ns = blow.began_ns
+    last_ns = max(last_ns, told_ns + SECOND_NS)
     for one in effort.pods:
         if one.index == blow.pod:
             _mark(stage, effort, one, blow, traces)
             continue
-        told_ns = blow.began_ns if preempted else blow.ended_ns + SECOND_NS // 2
         _tell_to_go(stage, effort, one, told_ns)
-        _gone(stage, effort, one, blow.ended_ns + SECOND_NS // 2, last_ns, code=143)
+        _gone(stage, effort, one, told_ns, last_ns, code=143)
     if preempted:
         _release(stage, effort, last_ns)
     created_ns = last_ns + blow.chance.between_ns(1.5, 6)

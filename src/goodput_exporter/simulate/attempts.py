@@ -73,7 +73,7 @@ def begin(stage: Stage, effort: Effort) -> None:
     chance = Chance(stage.seed, effort.name, effort.attempts)
     effort.life = Life(plan.training, chance, at_ns, effort.durable, ranks)
     effort.voices = [_voice(effort, rank, at_ns) for rank in ranks]
-    effort.missing, effort.status = [], Status.TRAINING
+    effort.missing, effort.status, effort.dense = [], Status.TRAINING, []
     effort.restarted_ns = None
     if effort.fate is not None:
         stage.later(effort.fate.at_ns, What.STRIKE, effort, attempt=effort.attempts)
@@ -197,9 +197,7 @@ def _end(stage: Stage, effort: Effort, blow: Blow) -> None:
     effort.durable = effort.durable if so_far.durable is None else so_far.durable
     traces = leave_traces(stage, effort, blow)
     last_ns = silence(effort, blow, exit_is_seen=traces.exit_is_seen)
-    stage.scribe.raws.extend(
-        told(effort, acts, stage.start_ns, stage.preset.heartbeat_ns, stage.seed)
-    )
+    stage.scribe.raws.extend(told(stage, effort, acts))
     effort.life = None
     aftermath(stage, effort, blow, traces, last_ns)
 
@@ -271,7 +269,7 @@ def _finish(stage: Stage, effort: Effort, life: Life) -> None:
     for voice in effort.voices:
         if voice.end_ns is None:
             voice.end_ns, voice.code = over_ns, 0
-    raws = told(effort, acts, stage.start_ns, stage.preset.heartbeat_ns, stage.seed)
+    raws = told(stage, effort, acts)
     stage.scribe.raws.extend(raws)
     run = effort.book.run
     run.spans[-1] = (run.spans[-1][0], over_ns)
@@ -294,15 +292,7 @@ def stop(stage: Stage, effort: Effort) -> None:
             book.wait(end_ns, effort.state)
     else:
         so_far = cut(effort.life, end_ns)
-        stage.scribe.raws.extend(
-            told(
-                effort,
-                so_far.acts,
-                stage.start_ns,
-                stage.preset.heartbeat_ns,
-                stage.seed,
-            )
-        )
+        stage.scribe.raws.extend(told(stage, effort, so_far.acts))
         acts = so_far.acts
         if acts and acts[-1].steps:
             last = acts[-1]

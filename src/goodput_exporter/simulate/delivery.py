@@ -1,4 +1,4 @@
-"""How what happened comes to be seen: late, twice, or not at all."""
+"""How what happened comes to be seen: late, twice, out of order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def delivered(
     """
     Return what is seen before *end_ns*, in the order in which it is seen.
 
-    A watch keeps its order, as the API server does. Datagrams are lost, doubled
+    A watch keeps its order, as the API server does. Datagrams are doubled
     and late by chance; what the kernel tells comes at once.
     """
     seen: list[Raw] = []
@@ -36,8 +36,6 @@ def delivered(
 
 
 def _sent(raw: Raw, noise: Noise, chance: Chance) -> list[Raw]:
-    if chance.happens(noise.lost):
-        return []
     delay_s = noise.late_s if chance.happens(noise.late) else 0.005
     raw.seen_ns = raw.at_ns + chance.between_ns(0, delay_s)
     if not chance.happens(noise.doubled):

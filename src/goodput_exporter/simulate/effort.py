@@ -84,6 +84,7 @@ class Effort:
         fate: What it will meet.
         kept_away: What keeps one of its pods from running, and which.
         voices: Who reports of it.
+        dense: (from, to) times in which all reports are kept.
         missing: Pods without a place or a container.
         restarted_ns: When the survivors' containers ran again, before the others.
         loops: Attempts that will crash again while they start up.
@@ -107,6 +108,7 @@ class Effort:
     fate: Fate | None = None
     kept_away: tuple[Mishap, int] | None = None
     voices: list[Voice] = field(default_factory=list)
+    dense: list[tuple[int, int]] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     restarted_ns: int | None = None
     loops: int = 0

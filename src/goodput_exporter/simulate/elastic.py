@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from goodput_exporter.simulate.acts import cut
+from goodput_exporter.simulate.acts import cut, divide
 from goodput_exporter.simulate.aftermath import lose_pod
 from goodput_exporter.simulate.book import Shrunk
 from goodput_exporter.simulate.effort import Effort, Status, Voice
 from goodput_exporter.simulate.mishaps import TABLE
+from goodput_exporter.simulate.plans import SECOND_NS
 from goodput_exporter.simulate.records import open_incident
 from goodput_exporter.simulate.stage import Stage
 from goodput_exporter.simulate.traces import Blow, leave_traces
+
+
+FULLY_TOLD_NS = 60 * SECOND_NS
+"""So long every report is kept: who is left shows that it steps on."""
 
 
 def shrink(stage: Stage, effort: Effort, blow: Blow) -> None:
@@ -27,6 +32,7 @@ def shrink(stage: Stage, effort: Effort, blow: Blow) -> None:
     so_far = cut(life, blow.ended_ns)
     life.acts = list(open_incident(effort, blow, so_far))
     life.step = so_far.step
+    effort.dense.append((blow.ended_ns, blow.ended_ns + FULLY_TOLD_NS))
     incident = effort.book.run.incidents[-1]
     missing = effort.plan.gpus_per_pod
     # Until the replacement runs; when that will be nobody knows yet.
@@ -55,7 +61,8 @@ def regrow(stage: Stage, effort: Effort) -> None:
         stage.scribe.pod(effort, at_ns, one)
     if life is None:
         return
-    joins_ns = at_ns + effort.plan.training.init_ns
+    joins_ns = divide(life, at_ns + effort.plan.training.init_ns)
+    effort.dense.append((at_ns, joins_ns + FULLY_TOLD_NS))
     spoke = {voice.rank for voice in effort.voices if voice.end_ns is not None}
     for rank in sorted(spoke):
         if rank // gpus in effort.missing:

@@ -151,7 +151,7 @@ class Preset:
         runs: Efforts with a date.
         crowd: Efforts by chance, beside those.
         hazards: What breaks.
-        start_up: (what, chance) of what keeps a restarting gang from coming up.
+        start_up: (what, chance) of what keeps a new gang from coming up.
         repair_ns: Mean time until a broken node is back.
         reporters: Ranks of a run that report: rank 0 and others; the one that is
             hit reports always. 0 lets every rank report.

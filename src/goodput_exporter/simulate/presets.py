@@ -226,7 +226,7 @@ def _month() -> Preset:
         6,
         runs=(RunPlan("llm", 4, 8, TRAINING, is_queued=True),),
         hazards=_times(EVERYTHING, 5),
-        start_up=((Mishap.IMAGE_MISSING, 0.02), (Mishap.DEVICES_REFUSED, 0.02)),
+        start_up=((Mishap.IMAGE_MISSING, 0.1), (Mishap.DEVICES_REFUSED, 0.1)),
     )
 
 

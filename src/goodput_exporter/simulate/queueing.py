@@ -186,12 +186,12 @@ def bind(stage: Stage, effort: Effort) -> None:
 
 def _kept_away(stage: Stage, effort: Effort) -> tuple[Mishap, int] | None:
     """
-    Return what keeps one pod of a restarting gang from running, and which pod.
+    Return what keeps one pod of a new gang from running, and which pod.
 
-    Only where others come up before it: else no incarnation ends of it.
+    Only where others come up before it, or no incarnation ends of it; and not at a
+    restart, which is no new interruption as long as ranks of it are missing.
     """
-    whole = len(effort.missing) == effort.plan.pods
-    if not whole or effort.plan.pods < 2 or not effort.attempts:  # noqa: PLR2004 - two make a gang
+    if effort.attempts or effort.plan.pods < 2:  # noqa: PLR2004 - two make a gang
         return None
     for mishap, chance in stage.preset.start_up:
         if mishap in IN_START_UP and stage.chance.happens(chance):

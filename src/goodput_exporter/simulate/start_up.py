@@ -1,4 +1,4 @@
-"""A restart that fails: one pod never comes up, and the others give up waiting."""
+"""A start that fails: one pod never comes up, and the others give up waiting."""
 
 from __future__ import annotations
 
@@ -77,7 +77,5 @@ def _speak(stage: Stage, effort: Effort, blow: Blow, start_ns: int) -> int:
         effort.voices[0].end_ns, effort.voices[0].code = blow.ended_ns, code
     last_ns = end_all(effort.voices, None, blow.ended_ns, blow.chance, code)
     acts = (Act(start_ns, last_ns, Phase.INIT),)
-    every_ns = stage.preset.heartbeat_ns
-    raws = told(effort, acts, stage.start_ns, every_ns, stage.seed)
-    stage.scribe.raws.extend(raws)
+    stage.scribe.raws.extend(told(stage, effort, acts))
     return last_ns

@@ -11,6 +11,7 @@ from typing import Final
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
 from goodput_exporter.simulate.acts import Act
+from goodput_exporter.simulate.chance import Chance
 from goodput_exporter.simulate.plans import SECOND_NS
 from goodput_exporter.simulate.raw import Body, Raw, Via
 
@@ -34,6 +35,7 @@ class Speaker:
         restored: The step that it resumed from; None is a fresh start.
         says_bye: It ends well, with a goodbye.
         boot_ns: Its machine's boot, on the ledger's clock.
+        dense: (from, to) times in which all of its reports are kept.
     """
 
     incarnation: str
@@ -47,6 +49,31 @@ class Speaker:
     restored: int | None
     says_bye: bool
     boot_ns: int
+    dense: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """
+    Datagrams that never come.
+
+    Args:
+        share: Of all.
+        chance: A stream of its own.
+    """
+
+    share: float
+    chance: Chance
+
+    def missed(self) -> int:
+        """Return how many are lost in a row."""
+        count = 0
+        while count < LONGEST_GAP and self.chance.happens(self.share):
+            count += 1
+        return count
+
+
+LONGEST_GAP: Final = 20
 
 
 def own_acts(acts: tuple[Act, ...], rank: int, end_ns: int) -> list[Act]:
@@ -68,21 +95,36 @@ def own_acts(acts: tuple[Act, ...], rank: int, end_ns: int) -> list[Act]:
     return own
 
 
-def instants(acts: list[Act], speaker: Speaker, every_ns: int) -> list[int]:
-    """Return when reports are kept: around every change, and so often between."""
+def instants(
+    acts: list[Act], speaker: Speaker, every_ns: int, losses: Losses
+) -> list[int]:
+    """
+    Return when reports are kept: around every change, and so often between.
+
+    Where one of them is lost its neighbour is kept, which would have said nothing
+    new otherwise.
+    """
     first_ns = speaker.start_ns + speaker.offset_ns
     changes = [act.start_ns for act in acts] + [speaker.end_ns]
     kept: set[int] = set()
     for at_ns in changes:
         after = -(-(at_ns - first_ns) // PERIOD_NS)
-        kept.update((after - 1, after))
+        kept.update((after - 1 - losses.missed(), after + losses.missed()))
+    for from_ns, to_ns in speaker.dense:
+        kept.update(
+            range((from_ns - first_ns) // PERIOD_NS, (to_ns - first_ns) // PERIOD_NS)
+        )
     last = (speaker.end_ns - 1 - first_ns) // PERIOD_NS
     kept.update(range(0, last + 1, max(1, every_ns // PERIOD_NS)))
     return [first_ns + k * PERIOD_NS for k in sorted(kept) if 0 <= k <= last]
 
 
 def datagrams(
-    acts: list[Act], durable: list[tuple[int, int]], speaker: Speaker, every_ns: int
+    acts: list[Act],
+    durable: list[tuple[int, int]],
+    speaker: Speaker,
+    every_ns: int,
+    losses: Losses,
 ) -> Iterator[Raw]:
     """
     Yield what a rank sends.
@@ -92,11 +134,12 @@ def datagrams(
         durable: (when, step) of checkpoints as they were committed, in order.
         speaker: Who it is.
         every_ns: How often a report is kept where nothing changes.
+        losses: What never comes.
     """
     if not acts:
         return
     story = _Story(acts, durable, speaker)
-    sent = [speaker.start_ns, *instants(acts, speaker, every_ns)]
+    sent = [speaker.start_ns, *instants(acts, speaker, every_ns, losses)]
     for seq, at_ns in enumerate(sent):
         said = story.state(at_ns)
         kind = "hb" if seq else "hello"

@@ -10,9 +10,11 @@ from goodput_exporter.simulate.acts import Act
 from goodput_exporter.simulate.chance import Chance, incarnation_of
 from goodput_exporter.simulate.effort import Effort, Voice
 from goodput_exporter.simulate.raw import Raw
+from goodput_exporter.simulate.stage import Stage
 from goodput_exporter.simulate.telling import (
     BOOT_NS,
     PERIOD_NS,
+    Losses,
     Speaker,
     datagrams,
     exit_of,
@@ -40,30 +42,28 @@ def reporters(effort: Effort, most: int, hit: int | None) -> tuple[int, ...]:
     return tuple(sorted(chosen))
 
 
-def told(
-    effort: Effort, acts: tuple[Act, ...], begins_ns: int, every_ns: int, seed: int
-) -> Iterator[Raw]:
+def told(stage: Stage, effort: Effort, acts: tuple[Act, ...]) -> Iterator[Raw]:
     """
     Yield what every voice of an attempt that is over has said, and its end.
 
     Args:
+        stage: The cluster.
         effort: Whose attempt.
         acts: What was lived, up to the end.
-        begins_ns: Of the simulation; machines booted before it.
-        every_ns: How often a report is kept where nothing changes.
-        seed: Of the simulation.
     """
     if not acts:
         return
     for voice in effort.voices:
-        speaker = _speaker(effort, voice, acts, begins_ns, seed)
+        speaker = _speaker(stage, effort, voice, acts)
         lived = own_acts(_acts_of(acts, voice), voice.rank, speaker.end_ns)
         durable = [
             (act.durable_ns, act.saved)
             for act in lived
             if act.durable_ns is not None and act.saved is not None
         ]
-        yield from datagrams(lived, durable, speaker, every_ns)
+        chance = Chance(stage.seed, "losses", speaker.incarnation)
+        losses = Losses(stage.noise.lost, chance)
+        yield from datagrams(lived, durable, speaker, stage.preset.heartbeat_ns, losses)
         if voice.end_ns is not None and not voice.is_silent:
             yield exit_of(speaker, voice.code)
 
@@ -80,9 +80,9 @@ def _acts_of(acts: tuple[Act, ...], voice: Voice) -> tuple[Act, ...]:
 
 
 def _speaker(
-    effort: Effort, voice: Voice, acts: tuple[Act, ...], begins_ns: int, seed: int
+    stage: Stage, effort: Effort, voice: Voice, acts: tuple[Act, ...]
 ) -> Speaker:
-    words = (seed, effort.name, effort.attempts, voice.rank, voice.start_ns)
+    words = (stage.seed, effort.name, effort.attempts, voice.rank, voice.start_ns)
     chance = Chance("voice", *words)
     restored = None if effort.life is None else effort.life.restored
     if voice.start_ns > acts[0].start_ns:
@@ -99,7 +99,8 @@ def _speaker(
         chance.below(PERIOD_NS),
         restored,
         voice.code == 0,
-        begins_ns - BOOT_NS,
+        stage.start_ns - BOOT_NS,
+        tuple(effort.dense),
     )
 
 
