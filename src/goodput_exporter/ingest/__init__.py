@@ -1,0 +1,1 @@
+"""Where agents' pushes arrive: who sends, is it whole, was it here, is it committed."""

@@ -1,0 +1,117 @@
+"""From the bytes of a push to deliveries: whole, of this version, the sender's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from goodput_exporter.domain.evidence import Evidence
+from goodput_exporter.domain.observations import Delivered
+from goodput_exporter.errors import BadInputError
+from goodput_exporter.ingest.inbox import Delivery
+from goodput_exporter.ingest.refusals import Reason, RefusedError
+from goodput_exporter.ingest.senders import Sender
+from goodput_exporter.wire.answers import OFFSET_HEADER, Outcome
+from goodput_exporter.wire.frames import (
+    Frame,
+    Header,
+    VersionError,
+    read_frame,
+    split,
+)
+from goodput_exporter.wire.kinds import Observation
+
+MOST_OFFSET_NS: Final = 2**61
+OF_NODES: Final = frozenset({"node", "gpu"})
+"""What evidence is about when its subject names a node next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    One batch as it was read.
+
+    Args:
+        delivery: What to take; None if it can never be read.
+        outcome: What becomes of it once that is committed.
+        skipped: What was left out, by why.
+    """
+
+    delivery: Delivery | None
+    outcome: Outcome
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+def frames_of(body: bytes, sender: Sender) -> list[Frame]:
+    """
+    Split a body into frames, and check every head before anything is taken.
+
+    Raises:
+        RefusedError: It is no row of frames, or one of them is of another node.
+    """
+    try:
+        found = list(split(body))
+    except VersionError as exc:
+        raise RefusedError(Reason.VERSION, str(exc)) from exc
+    except BadInputError as exc:
+        raise RefusedError(Reason.MALFORMED, str(exc)) from exc
+    for frame in found:
+        node = frame.header.node
+        if sender.node is not None and node != sender.node:
+            detail = f"{sender.name} speaks for {sender.node}, not for {node}"
+            raise RefusedError(Reason.NODE, detail)
+    return found
+
+
+def read(frame: Frame, headers: Mapping[bytes, bytes]) -> Reading:
+    """Read one batch, its instants moved onto our clock."""
+    header = frame.header
+    try:
+        found = read_frame(frame, shift_ns=offset_ns(header, headers))
+    except BadInputError as exc:
+        outcome = Outcome(header.epoch, header.sequence, "refused", str(exc))
+        return Reading(None, outcome)
+    own = [each for each in found.observations if is_own(header, each)]
+    skipped = {
+        "kinds": found.skipped.kinds,
+        "fields": found.skipped.fields,
+        "rows": found.skipped.rows,
+        "foreign": len(found.observations) - len(own),
+    }
+    count = sum(skipped.values())
+    detail = found.skipped.detail
+    if count and not detail:
+        detail = f"an observation is not of {header.sender}"
+    outcome = Outcome(header.epoch, header.sequence, "applied", detail, count)
+    delivery = Delivery(header.node, header.agent, header.epoch, header.sequence, own)
+    return Reading(delivery, outcome, skipped)
+
+
+def offset_ns(header: Header, headers: Mapping[bytes, bytes]) -> int:
+    """
+    Return what takes the clock of a batch to ours.
+
+    What the sender measures now is better than what it knew when it made the
+    batch, as long as its clock is still the same one. An agent that has measured
+    nothing yet is taken at its word.
+    """
+    epoch, _, said = headers.get(OFFSET_HEADER.encode(), b"").partition(b" ")
+    if epoch == header.epoch.encode():
+        try:
+            offset = int(said)
+        except ValueError:
+            offset = None
+        if offset is not None and abs(offset) <= MOST_OFFSET_NS:
+            return offset
+    return header.offset_ns or 0
+
+
+def is_own(header: Header, observation: Observation) -> bool:
+    """Tell whether an agent may say this: of its own deliveries, node and GPUs."""
+    if isinstance(observation, Delivered):
+        return observation.agent == header.agent
+    if isinstance(observation, Evidence):
+        about, _, rest = observation.subject.partition("/")
+        return about not in OF_NODES or rest.partition("/")[0] == header.node
+    return True
