@@ -33,6 +33,7 @@ class Argument:
     repeats: bool = False
     is_switch: bool = False
     is_optional: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,69 @@ class Command:
 PROGRAMS = {"standalone": "goodput_exporter.services.standalone"}
 LEDGER_COMMANDS = "goodput_exporter.services.ledger_commands"
 
+WINDOW = (
+    Argument("--from", help="first instant: 2026-03-01 (UTC) or RFC 3339 [the first]"),
+    Argument("--to", help="first instant after it, likewise [the last]"),
+    Argument("--last", help="in place of both: 90m, 24h, 7d or 4w, up to now"),
+)
+WHICH = (
+    Argument("run", help="runs by name; none is all of the ledger", repeats=True),
+    *WINDOW,
+    Argument(
+        "--view",
+        help="settled: as it is known today; live: as counters showed it [settled]",
+        choices=("settled", "live"),
+    ),
+    Argument("--out", help="a new file [standard output]"),
+    Argument("--prices", help="a price book in TOML, for costs"),
+    Argument("--gpu-model", help="whose prices hold, where the book has several"),
+    Argument("--node-pool", help="the pool whose prices go before the model's"),
+)
+
 COMMANDS = {
+    "report": Command(
+        "goodput_exporter.services.report_commands",
+        "say what fraction of GPU time became progress, and where the rest went",
+        (
+            *WHICH,
+            Argument(
+                "--format",
+                help="html, md, csv or parquet [html]",
+                choices=("html", "md", "csv", "parquet"),
+            ),
+            Argument("--compare", help="another run, to stand beside the one named"),
+            Argument("--attempts", help="two attempts of the run, likewise", count=2),
+        ),
+    ),
+    "incidents export": Command(
+        "goodput_exporter.services.incident_commands",
+        "write one record per interruption: what it took, why, and what it cost",
+        (
+            *WHICH,
+            Argument("--format", help="csv or json [csv]", choices=("csv", "json")),
+        ),
+    ),
+    "doctor": Command(
+        "goodput_exporter.services.doctor_commands",
+        "say why a run is missing, unverified or unobserved, and what to change",
+        (
+            Argument("run", help="the run's name"),
+            Argument("--server", help="the exporter's address [as http.host says]"),
+        ),
+    ),
+    "maintenance": Command(
+        "goodput_exporter.services.maintenance_commands",
+        "declare planned work, list it, or take it back",
+        (
+            Argument("action", help="what to do", choices=("add", "list", "remove")),
+            Argument("id", help="of the window to remove", is_optional=True),
+            Argument("--nodes", help="which, separated by commas [all]"),
+            Argument("--from", help="first instant: 2026-03-01 (UTC) or RFC 3339"),
+            Argument("--to", help="first instant after it, likewise"),
+            Argument("--note", help="what is done, for those who read it later"),
+            Argument("--by", help="who declares it [the user that runs this]"),
+        ),
+    ),
     "ledger attribute": Command(
         "goodput_exporter.services.attribute_command",
         "correct the cause of an incident; the correction is an entry of its own",
@@ -208,7 +271,7 @@ def command_parser(name: str) -> Parser:
             help=each.help,
             default=each.default,
             choices=each.choices,
-            nargs="*" if each.repeats else "?" if each.is_optional else None,
+            nargs="*" if each.repeats else "?" if each.is_optional else each.count,
         )
     _add_settings(top)
     return top

@@ -1,0 +1,274 @@
+"""Reports, incidents and maintenance from the command line, over a real ledger."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from goodput_exporter.config.places import load
+from goodput_exporter.config.settings import Settings
+from goodput_exporter.domain.accounting import tally
+from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
+from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.reader import read_ledger
+from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.services import (
+    incident_commands,
+    maintenance_commands,
+    report_commands,
+)
+from goodput_exporter.services.asked_windows import window_of
+from tests.fakes.bills import H100
+from tests.fakes.epics import BEGINS_NS, DAY, HOUR, three_days
+from tests.fakes.office import books_on
+from tests.fakes.ranks import Rank, ns
+from tests.fakes.stories import KEY, START_S, observations
+
+LLAMA = three_days()
+QWEN = three_days("qwen", devices=16)
+PRICES = f"""
+[[price]]
+gpu_model = "{H100}"
+currency = "EUR"
+per_gpu_hour = 2.5
+from = 2026-01-01T00:00:00Z
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the settings of a ledger with two runs of three days."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+    with closing(open_ledger(path)) as ledger:
+        for epic in (LLAMA, QWEN):
+            told = [(epic.key, one) for one in epic.bookings]
+            ledger.append(Batch(epic.at_ns, told))
+    return at(path)
+
+
+def at(path: Path) -> Settings:
+    """Return settings with the ledger at a place."""
+    return load(environ={}, flags={"ledger.path": str(path)})
+
+
+def report(settings: Settings, *names: str, **said: object) -> str:
+    """Return what a report prints; it is Markdown of the settled view by default."""
+    return ask(report_commands, settings, names, {"format": "md", **said})
+
+
+def ask(
+    command: object, settings: Settings, names: tuple[str, ...], said: dict[str, object]
+) -> str:
+    """Return what a command prints."""
+    flags = ("from", "to", "last", "format", "out", "view", "prices", "gpu_model")
+    unsaid = dict.fromkeys((*flags, "node_pool", "compare", "attempts"))
+    chosen = argparse.Namespace(**unsaid | {"run": list(names)} | said)
+    out = io.StringIO()
+    assert command.main(settings, chosen, out) == 0  # type: ignore[attr-defined] # one of our modules
+    return out.getvalue()
+
+
+def test_a_report_is_the_ledgers_sum(settings: Settings) -> None:
+    """Read back from the file and added up here, the live view agrees exactly."""
+    text = report(settings, "llama", format="csv", view="live")
+
+    with closing(read_ledger(settings.ledger.path)) as ledger:
+        sums = tally(ledger.segments(LLAMA.key)).gpu_ns
+    found: dict[str, int] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        found[row["state"]] = found.get(row["state"], 0) + int(row["gpu_ns"])
+    assert found == {state.value: ns_ for state, ns_ in sums.items()}
+
+
+def test_the_fleet_is_all_runs_of_the_ledger(settings: Settings) -> None:
+    """Without a name; its foot is the time of both runs times their GPUs."""
+    text = report(settings)
+
+    hours = Decimal((LLAMA.at_ns - BEGINS_NS) * 80) / HOUR
+    assert text.startswith("# 2 runs of east\n")
+    assert f"= {hours:,.3f} GPU-hours." in text
+    assert "| east/research/qwen |" in text
+    assert "settled view" in text
+
+
+def test_a_window_may_be_dates_or_a_length(settings: Settings) -> None:
+    """The second of March holds 24 hours of 64 GPUs."""
+    day = report(settings, "llama", **{"from": "2026-03-02", "to": "2026-03-03"})
+
+    assert f"| total | {24 * 64:,}.000 | 100.00 |" in day
+    assert window_of(None, None, "7d", whole=Span(0, 1), now_ns=8 * DAY) == Span(
+        DAY, 8 * DAY
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"from": "yesterday"}, "--from 'yesterday' is no instant; write a date"),
+        ({"from": "2026-03-03", "to": "2026-03-02"}, "2026-03-03 is not before"),
+        ({"last": "week"}, "--last 'week' is no length; write 90m"),
+        ({"last": "0d"}, "--last '0d' is no length"),
+        ({"last": "1d", "to": "2026-03-02"}, "--last ends now"),
+        ({"prices": "none.toml"}, "--prices: none.toml cannot be read"),
+        ({"format": "parquet"}, "name a new file with --out FILE"),
+        ({"attempts": ["1"]}, "--attempts 1: two numbers are needed"),
+        ({"attempts": ["1", "99"]}, "--attempts 99: .* has no such attempt; it has 1,"),
+        ({"compare": "lama"}, "no run is called 'lama'; .* did you mean east/"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_is_allowed(
+    settings: Settings, said: dict[str, object], wrong: str
+) -> None:
+    """Each error says which flag, which value, and what to write."""
+    with pytest.raises(GoodputError, match=wrong):
+        report(settings, "llama", **said)
+
+
+def test_a_run_that_is_not_there_has_near_names(settings: Settings) -> None:
+    """The message offers the full name of what was probably meant."""
+    with pytest.raises(GoodputError, match="did you mean east/research/qwen"):
+        report(settings, "qwem")
+
+
+def test_two_runs_are_compared_by_name(settings: Settings) -> None:
+    """One stands beside the other; several beside one make no sense."""
+    text = report(settings, "llama", compare="qwen")
+
+    assert "| llama | qwen | Change, points |" in text
+    with pytest.raises(ConfigError, match="--compare: name one run"):
+        report(settings, compare="qwen")
+
+
+def test_prices_make_costs(settings: Settings, tmp_path: Path) -> None:
+    """A book of one model prices every GPU; of several, one has to be named."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES, encoding="utf-8")
+
+    text = report(settings, "llama", prices=str(prices))
+
+    hours = Decimal((LLAMA.at_ns - BEGINS_NS) * 64) / HOUR
+    assert f"| total | {hours:,.3f} | 100.00 | {hours * Decimal('2.5'):,.2f} |" in text
+    more = PRICES + PRICES.replace(H100, "L4")
+    prices.write_text(more, encoding="utf-8")
+    with pytest.raises(ConfigError, match="which of them do the runs have"):
+        report(settings, "llama", prices=str(prices))
+    assert report(settings, "llama", prices=str(prices), gpu_model=H100) == text
+    with pytest.raises(ConfigError, match="--gpu-model 'H9000'"):
+        report(settings, "llama", prices=str(prices), gpu_model="H9000")
+
+
+@pytest.mark.parametrize("name", ["html", "md", "csv", "parquet"])
+def test_a_report_goes_to_a_new_file(
+    settings: Settings, tmp_path: Path, name: str
+) -> None:
+    """And never over an old one."""
+    if name == "parquet":
+        pytest.importorskip("pyarrow")
+    file = tmp_path / f"report.{name}"
+
+    assert report(settings, "llama", format=name, out=str(file)) == ""
+
+    assert file.stat().st_size > 500
+    with pytest.raises(LedgerError, match="name a new file"):
+        report(settings, "llama", format=name, out=str(file))
+
+
+def test_parquet_sums_to_the_ledger(settings: Settings, tmp_path: Path) -> None:
+    """Exact decimals: the sum over the file is the sum over the entries."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "report.parquet"
+    report(settings, "llama", format="parquet", out=str(file))
+
+    seconds = parquet.read_table(file).column("gpu_seconds").to_pylist()
+
+    assert sum(seconds) * NS_PER_SECOND == LLAMA.account(Span(0, 2**62)).total_gpu_ns
+
+
+def test_a_ledger_without_time_reports_nothing(tmp_path: Path) -> None:
+    """An error instead of a page full of dashes."""
+    path = tmp_path / "ledger.sqlite"
+    open_ledger(path).close()
+
+    with pytest.raises(LedgerError, match="holds no booked time"):
+        report(at(path))
+
+
+def test_a_run_that_lives_is_reported_while_it_is_booked(tmp_path: Path) -> None:
+    """Held warm-up steps and the open step are not in it yet, and it says so."""
+    path = tmp_path / "ledger.sqlite"
+    ranks = [Rank(inc="a" * 16, pid=1).init(5).steps(0, 30, each=2)]
+    with closing(open_ledger(path)) as ledger:
+        books = books_on(ledger)
+        for seen in observations(ranks):
+            books.take([seen])
+            books.tick(seen.at_ns)
+            if seen.at_ns > ns(START_S + 50):
+                break
+        text = report(at(path), KEY.run, to=str(START_S + 3_600))
+
+    assert "no rank named a GPU" in text
+    assert "are not decided yet" in text
+
+
+def test_incidents_are_exported_as_they_are_reported(settings: Settings) -> None:
+    """As CSV and as JSON, of one run or of all, in time order."""
+    table = ask(incident_commands, settings, ("llama",), {"format": "csv"})
+    lines = ask(incident_commands, settings, (), {"format": "json"}).splitlines()
+
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["number"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert rows[1]["cause"] == "preempted"
+    detected = [json.loads(line)["detected"] for line in lines]
+    assert (len(lines), detected) == (12, sorted(detected))
+
+
+def maintain(settings: Settings, action: str, **said: str) -> str:
+    """Return what a maintenance command prints."""
+    keys = ("nodes", "from", "to", "note", "by", "id")
+    chosen = argparse.Namespace(**dict.fromkeys(keys) | {"action": action} | said)
+    out = io.StringIO()
+    assert maintenance_commands.main(settings, chosen, out) == 0
+    return out.getvalue()
+
+
+WINDOW = {"from": "2026-03-01", "to": "2026-03-01T12:00:00Z"}
+
+
+def test_maintenance_is_declared_listed_and_removed(tmp_path: Path) -> None:
+    """Numbers are never given twice, so that an old one cannot hit a new window."""
+    mine = at(tmp_path / "ledger.sqlite")
+
+    assert maintain(mine, "list") == "no maintenance is declared\n"
+    said = maintain(mine, "add", nodes="b, a,b", note="driver", by="ada", **WINDOW)
+    assert said == (
+        "declared: 1 from 2026-03-01T00:00:00.000000000Z to "
+        "2026-03-01T12:00:00.000000000Z on b, a (by ada): driver\n"
+    )
+    maintain(mine, "remove", id="1")
+    assert "2 from" in maintain(mine, "add", by="ada", **WINDOW)
+    assert "on every node (by ada)" in maintain(mine, "list")
+
+
+@pytest.mark.parametrize(
+    ("action", "said", "wrong"),
+    [
+        ("add", {}, "maintenance add: name the window"),
+        ("add", WINDOW | {"to": "2026-02-01"}, "is not before --to 2026-02-01"),
+        ("add", WINDOW | {"to": "noon"}, "--to 'noon' is no instant"),
+        ("remove", {"id": "7"}, "maintenance remove 7: no such window; .*: none"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(
+    tmp_path: Path, action: str, said: dict[str, str], wrong: str
+) -> None:
+    """Nothing is written, and the words say what to write instead."""
+    with pytest.raises(GoodputError, match=wrong):
+        maintain(at(tmp_path / "ledger.sqlite"), action, **said)
