@@ -9,6 +9,8 @@ from typing import Final, TypeAlias
 Fields: TypeAlias = Mapping[str, object]
 
 _EMPTY: Final[Fields] = {}
+_OBJECT: Final = (dict, Mapping)
+"""Nearly every object is a dict, which is told much faster than a Mapping."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NS_PER_MICROSECOND: Final = 1_000
@@ -17,8 +19,8 @@ _NS_PER_MICROSECOND: Final = 1_000
 def fields(value: object, *path: str) -> Fields:
     """Return the object under *path*; empty where there is none."""
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else _EMPTY
+        value = value.get(name) if isinstance(value, _OBJECT) else None
+    return value if isinstance(value, _OBJECT) else _EMPTY
 
 
 def rows(value: object, *path: str) -> list[Fields]:
@@ -26,7 +28,7 @@ def rows(value: object, *path: str) -> list[Fields]:
     last = fields(value, *path[:-1]).get(path[-1])
     if not isinstance(last, list | tuple):
         return []
-    return [row for row in last if isinstance(row, Mapping)]
+    return [row for row in last if isinstance(row, _OBJECT)]
 
 
 def text(value: object, *path: str) -> str:

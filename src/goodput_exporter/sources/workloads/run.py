@@ -77,6 +77,7 @@ class Run:
         past: Pods that are gone since all ran last, with their nodes.
         broke: The reason of what broke last.
         seen_ns: When the first of its objects was seen.
+        due_ns: When it is looked at again, whatever happens; None for never.
     """
 
     key: RunKey
@@ -94,6 +95,7 @@ class Run:
     past: dict[str, str] = field(default_factory=dict)
     broke: str = ""
     seen_ns: int = 0
+    due_ns: int | None = None
 
 
 def is_empty(run: Run) -> bool:

@@ -192,7 +192,8 @@ def _is_news(last: Placement | None, found: Placement, *, is_now: bool) -> bool:
     Return whether a placement says anything that the last one does not.
 
     Which pods and nodes a run has, and whose it is, is known as of now only; that
-    alone is no news about the past.
+    alone is no news about the past. Neither is how many devices ran in between,
+    where all of them wait for the last: of two thousand pods that go, one word.
     """
     if last is None:
         return True
@@ -203,6 +204,8 @@ def _is_news(last: Placement | None, found: Placement, *, is_now: bool) -> bool:
     )
     if not is_now:
         same = replace(same, owner=last.owner, pods=last.pods, nodes=last.nodes)
+        if not found.is_elastic:
+            same = replace(same, running=last.running)
     return same != last or found.how is not None
 
 

@@ -214,8 +214,9 @@ class Tracker:
         view = view_of(self.register, run)
         yield from sweep(run, view, now_ns)
         due_ns = next_instant(view, now_ns)
-        if due_ns is not None:
+        if due_ns is not None and due_ns != run.due_ns:
             heapq.heappush(self._timers, (due_ns, key))
+        run.due_ns = due_ns
         self.register.forget(tidy(run, now_ns))
         if is_empty(run):
             del self.register.runs[key]
