@@ -250,12 +250,12 @@ def test_an_object_can_be_had_as_the_api_wrote_it() -> None:
     found = Reader(Pod).page(page_of("Pod", [pod("p")]), "GET").found[0]
     assert found is not None
 
-    raw = plain(found, "Pod")
+    raw: Json = plain(found, "Pod")
 
-    assert raw["kind"] == "Pod"
-    assert raw["status"]["podIP"] == "10.0.0.7"  # type: ignore[index]  # plain JSON
     terminated = pod("p")["status"]["containerStatuses"][0]["lastState"]
-    assert raw["status"]["containerStatuses"][0]["lastState"] == terminated  # type: ignore[index]
+    assert raw["kind"] == "Pod"
+    assert raw["status"]["podIP"] == "10.0.0.7"
+    assert raw["status"]["containerStatuses"][0]["lastState"] == terminated
 
 
 def test_a_pod_seen_by_a_list_that_broke_off_is_known_to_have_been_there() -> None:

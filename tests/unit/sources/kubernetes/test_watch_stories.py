@@ -393,7 +393,7 @@ def test_a_reader_that_is_slow_makes_the_watch_wait_and_loses_nothing(
 def test_after_any_mixture_of_faults_the_state_is_true(
     server: KubeServer, seed: int
 ) -> None:
-    """Twenty changes, a dozen faults at random, and nothing is told twice."""
+    """Fourteen changes, ten faults at random, and nothing is told twice."""
     dice = random.Random(seed)  # noqa: S311 - the same story every time, no secret
     faults: list[Act] = [
         stream(error(GONE)), stream(error({})), stream(ADDED[:40], cut=True), stream(),
@@ -401,7 +401,7 @@ def test_after_any_mixture_of_faults_the_state_is_true(
         refuse(404), refuse(403), refuse(401), first(ADDED[:40] + b"\n"),
     ]  # fmt: skip
     with Follower(server).following() as follower:
-        for number in range(20):
+        for number in range(14):
             uid = f"p{dice.randrange(12)}"
             if uid in server.versions(AT_PODS) and dice.random() < 0.4:
                 server.delete(AT_PODS, uid)
@@ -426,7 +426,7 @@ def test_after_any_mixture_of_faults_the_state_is_true(
             for change in follower.changes
         )
         assert standing.errors[Trouble.BUG] == 0
-        assert sum(standing.errors.values()) >= 5
+        assert sum(standing.errors.values()) >= 4
         assert standing.read == (
             held + seen_gone + standing.repeated + standing.left_out + standing.nameless
         )
