@@ -11,6 +11,7 @@ from typing import Final
 from goodput_exporter.analysis.hindsight import Hindsight, hindsight
 from goodput_exporter.analysis.incidents import Incidents, incidents_of
 from goodput_exporter.analysis.stretches import Pricing, Stretch
+from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import Booking, EventKind, RunEvent
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
@@ -39,6 +40,7 @@ class RunFacts:
         durable_step, saved_step: Of checkpoints.
         tokens: Of first-time steps so far. *tokens_per_step*: of the latest.
         has_flops: Model FLOPs are known.
+        peak_flops: Dense peak of one of its devices, in FLOP/s.
         ranks_expected: How many ranks the latest attempt has.
     """
 
@@ -53,6 +55,7 @@ class RunFacts:
     tokens: int | None = None
     tokens_per_step: float | None = None
     has_flops: bool = False
+    peak_flops: float | None = None
     ranks_expected: int = 1
 
 
@@ -101,6 +104,18 @@ class History:
             pricing=self.pricing,
             tokens_per_step=None if self.facts is None else self.facts.tokens_per_step,
         )
+
+    def model_flops(self, window: Span) -> float | None:
+        """Return the model FLOPs of first-time steps in a window; None unknown."""
+        done: float | None = None
+        for one in self.bookings:
+            if not isinstance(one, Segment) or one.model_flops is None:
+                continue
+            inside = one.span.clip(window)
+            if inside is not None:
+                share = inside.length_ns / one.span.length_ns
+                done = (done or 0.0) + one.model_flops * share
+        return done
 
     def attempts(self) -> dict[int, Span]:
         """Return each attempt, from its first rank's start to the next one's."""

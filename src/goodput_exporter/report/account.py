@@ -24,6 +24,9 @@ from goodput_exporter.domain.states import LAYER_OF, ORDER_OF, Cause, RunState
 from goodput_exporter.errors import AccountingError
 
 HOURS_DECIMALS: Final = 3
+FINE_DECIMALS: Final = 6
+SMALL_GPU_NS: Final = 10 * NS_PER_HOUR
+"""A report of less is told in finer decimals: a laptop's minute is not 0.017."""
 PERCENT_DECIMALS: Final = 2
 ORDER_OF_CAUSE: Final = {cause: place for place, cause in enumerate(Cause)}
 
@@ -149,6 +152,7 @@ def report_of_costs(  # noqa: PLR0913 - what is told, and how
         if is_bad(state):
             causes[cause] = causes.get(cause, Cost()) + cost
     whole = sum(states.values(), Cost())
+    digits = hours_decimals(whole.gpu_ns), decimals
     layers = {state.value: LAYER_OF[state].value for state in states}
     in_order = {state.value: states[state] for state in sorted(states, key=_place)}
     of_causes = {
@@ -159,13 +163,19 @@ def report_of_costs(  # noqa: PLR0913 - what is told, and how
         run,
         view,
         window,
-        _lines(in_order, layers, decimals),
-        _lines(of_causes, {}, decimals),
-        _total(in_order, decimals),
-        _total(of_causes, decimals),
+        _lines(in_order, layers, digits),
+        _lines(of_causes, {}, digits),
+        _total(in_order, digits),
+        _total(of_causes, digits),
         ratios(account, model_flops=model_flops, peak_flops=peak_flops),
         whole.currency,
     )
+
+
+def hours_decimals(total_gpu_ns: int) -> int:
+    """Return how many decimals GPU-hours have in a report of so much GPU time."""
+    is_small = 0 < total_gpu_ns < SMALL_GPU_NS
+    return FINE_DECIMALS if is_small else HOURS_DECIMALS
 
 
 def _place(state: RunState) -> int:
@@ -173,16 +183,16 @@ def _place(state: RunState) -> int:
 
 
 def _lines(
-    costs: Mapping[str, Cost], layers: Mapping[str, str], decimals: int
+    costs: Mapping[str, Cost], layers: Mapping[str, str], digits: tuple[int, int]
 ) -> tuple[Line, ...]:
     gpu_ns = {name: cost.gpu_ns for name, cost in costs.items()}
     whole = sum(gpu_ns.values())
-    hours = rounded(gpu_ns, per_unit=NS_PER_HOUR, decimals=HOURS_DECIMALS)
+    hours = rounded(gpu_ns, per_unit=NS_PER_HOUR, decimals=digits[0])
     percents: Mapping[str, Decimal] = {}
     if whole:
         scaled = {name: 100 * ns for name, ns in gpu_ns.items()}
         percents = rounded(scaled, per_unit=whole, decimals=PERCENT_DECIMALS)
-    money = amounts(costs, decimals=decimals)
+    money = amounts(costs, decimals=digits[1])
     return tuple(
         Line(
             name,
@@ -197,9 +207,9 @@ def _lines(
     )
 
 
-def _total(costs: Mapping[str, Cost], decimals: int) -> Line:
+def _total(costs: Mapping[str, Cost], digits: tuple[int, int]) -> Line:
     whole = sum(costs.values(), Cost())
-    hours = nearest(whole.gpu_ns, per_unit=NS_PER_HOUR, decimals=HOURS_DECIMALS)
+    hours = nearest(whole.gpu_ns, per_unit=NS_PER_HOUR, decimals=digits[0])
     hundred = nearest(100, per_unit=1, decimals=PERCENT_DECIMALS)
     return Line(
         "total",
@@ -207,6 +217,6 @@ def _total(costs: Mapping[str, Cost], decimals: int) -> Line:
         whole.gpu_ns,
         hours,
         hundred if whole.gpu_ns else None,
-        whole.amount(decimals),
+        whole.amount(digits[1]),
         whole.unpriced_gpu_ns,
     )

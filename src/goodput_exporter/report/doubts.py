@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from goodput_exporter.analysis.histories import History, View
+from goodput_exporter.analysis.histories import History, RunFacts, View
 from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
@@ -36,7 +36,7 @@ def doubts(
     """
     said: dict[str, list[str]] = {}
     for run in runs:
-        for sentence in of_run(run, window):
+        for sentence in of_run(run, window, View(report.view)):
             said.setdefault(sentence, []).append(shown(run.key.run))
     found = [f"{_names(names)}: {sentence}" for sentence, names in said.items()]
     return (*of_account(account, report), *found)
@@ -62,29 +62,38 @@ def of_account(account: Account, report: AccountReport) -> Iterator[str]:
             "Queued GPUs are asked for and not held: their cost is their worth, and "
             "on no invoice."
         )
-    if report.ratios.model is None and report.view == View.SETTLED:
-        yield "MFU is in the live view only: settled entries do not say whose FLOPs."
 
 
-def of_run(run: History, window: Span) -> Iterator[str]:
+def of_run(run: History, window: Span, view: View) -> Iterator[str]:
     """Yield what one run's figures rest on, and where that is weak."""
-    facts, life = run.facts, run.life
+    facts = run.facts
     if facts is None:
         yield "its last state cannot be read, so what its figures rest on is unknown."
     else:
-        if facts.upper_bound:
-            yield (
-                "upper bound: step numbers begin anew with every process, so redone "
-                "steps look like new ones."
-            )
-        if facts.source == "inferred":
-            yield "upper bound: its phases are inferred; steps are not known."
-        if not facts.verified:
-            yield "unverified: some heartbeats came from senders nobody vouches for."
-        if not facts.has_gpus:
-            yield "no rank named a GPU: read GPU time as device time."
-        if facts.outcome == "unknown":
-            yield "it fell silent and no exit was seen; its book ends at its last word."
+        yield from _of_facts(facts, view)
+    yield from _of_entries(run, window)
+
+
+def _of_facts(facts: RunFacts, view: View) -> Iterator[str]:
+    if facts.upper_bound:
+        yield (
+            "upper bound: step numbers begin anew with every process, so redone "
+            "steps look like new ones."
+        )
+    if facts.source == "inferred":
+        yield "upper bound: its phases are inferred; steps are not known."
+    if not facts.verified:
+        yield "unverified: some heartbeats came from senders nobody vouches for."
+    if not facts.has_gpus:
+        yield "no rank named a GPU: read GPU time as device time."
+    if facts.has_flops and view is View.SETTLED:
+        yield "its MFU is in the live view of this run alone: --view live."
+    if facts.outcome == "unknown":
+        yield "it fell silent and no exit was seen; its book ends at its last word."
+
+
+def _of_entries(run: History, window: Span) -> Iterator[str]:
+    facts, life = run.facts, run.life
     if run.seen.unplaced_gpu_ns:
         yield (
             f"{gpu_hours(run.seen.unplaced_gpu_ns)} GPU-hours were moved by entries "

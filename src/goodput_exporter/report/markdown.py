@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.report import telling
-from goodput_exporter.report.account import Line
+from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.trends import name_of
@@ -146,7 +146,7 @@ def _incidents(made: Sheet) -> Iterator[str]:
 
 def _periods(made: Sheet) -> Iterator[tuple[str, ...]]:
     for period in made.periods:
-        lost = gpu_hours(period.bad_gpu_ns)
+        lost = gpu_hours(period.bad_gpu_ns, hours_decimals(made.whole.total.gpu_ns))
         yield name_of(period, made.grain), percent(period.ratios.goodput), lost
 
 
@@ -161,17 +161,7 @@ def _runs(made: Sheet) -> Iterator[str]:
         "GPU-hours",
         *([f"Cost, {money}"] if money else []),
     )
-    rows = [
-        (
-            str(part.run.key),
-            percent(part.account.ratios.goodput),
-            str(part.incidents),
-            amount(part.account.lost.gpu_hours),
-            amount(part.account.total.gpu_hours),
-            amount(part.account.total.cost),
-        )
-        for part in made.parts
-    ]
+    rows = telling.run_lines(made)
     yield from _table(heads, [row[: len(heads)] for row in rows])
 
 

@@ -13,7 +13,7 @@ from goodput_exporter.analysis.money import NS_PER_HOUR
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report import pictures, telling
-from goodput_exporter.report.account import HOURS_DECIMALS, Line
+from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.words import (
@@ -150,17 +150,16 @@ def _kind(state: str) -> str:
 
 
 def _runs(made: Sheet) -> list[dict[str, str]]:
-    found = sorted(made.parts, key=lambda part: -part.account.total.gpu_ns)
     return [
         {
-            "name": shown(str(part.run.key)),
-            "goodput": percent(part.account.ratios.goodput),
-            "incidents": str(part.incidents),
-            "lost": amount(part.account.lost.gpu_hours),
-            "hours": amount(part.account.total.gpu_hours),
-            "cost": amount(part.account.total.cost),
+            "name": shown(name),
+            "goodput": goodput,
+            "incidents": incidents,
+            "lost": lost,
+            "hours": hours,
+            "cost": cost,
         }
-        for part in found
+        for name, goodput, incidents, lost, hours, cost in telling.run_lines(made)
     ]
 
 
@@ -189,15 +188,20 @@ def _compared(found: Comparison) -> dict[str, Any]:
             }
             for line in found.states
         ],
-        "first_hours": gpu_hours(first.account.total_gpu_ns),
-        "second_hours": gpu_hours(second.account.total_gpu_ns),
+        "first_hours": _foot(first.account.total_gpu_ns),
+        "second_hours": _foot(second.account.total_gpu_ns),
     }
+
+
+def _foot(total_gpu_ns: int) -> str:
+    return gpu_hours(total_gpu_ns, hours_decimals(total_gpu_ns))
 
 
 def _hours(found: Comparison, place: int) -> dict[str, Decimal]:
     """Round one column of the states, so that it sums to its foot."""
     gpu_ns = {line.name: line.gpu_ns[place] for line in found.states if line.gpu_ns}
-    return rounded(gpu_ns, per_unit=NS_PER_HOUR, decimals=HOURS_DECIMALS)
+    digits = hours_decimals(sum(gpu_ns.values()))
+    return rounded(gpu_ns, per_unit=NS_PER_HOUR, decimals=digits)
 
 
 def _difference(line: Difference, *, more_is_better: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.analysis.stretches import costs_of
 from goodput_exporter.domain.states import LAYER_OF, ORDER_OF, Cause, RunState
-from goodput_exporter.report.account import HOURS_DECIMALS, ORDER_OF_CAUSE
+from goodput_exporter.report.account import ORDER_OF_CAUSE, hours_decimals
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.trends import divided
 from goodput_exporter.report.words import instant
@@ -58,7 +58,7 @@ def rows(made: Sheet) -> list[Row]:
     hours = rounded(
         {place: cost.gpu_ns for place, cost in costs.items()},
         per_unit=NS_PER_HOUR,
-        decimals=HOURS_DECIMALS,
+        decimals=hours_decimals(made.whole.total.gpu_ns),
     )
     money = amounts(costs, decimals=MONEY_DECIMALS)
     found: list[Row] = []

@@ -40,6 +40,7 @@ class Part:
         account: Its tables. *proof*: what their total is made of.
         stretches: Its time in the view that is shown.
         incidents: How many touch the window.
+        cost: Of all its time.
     """
 
     run: History
@@ -47,6 +48,7 @@ class Part:
     proof: Proof
     stretches: tuple[Stretch, ...]
     incidents: int
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,18 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
                 prove(run, window, view, ledger),
                 tuple(within(run.stretches(view), window)),
                 len(found.records),
+                sum(own.values(), Cost()),
             )
         )
-    whole = report_of_costs(costs, run=subject, view=view.value, window=window)
+    flops, peak = _work(histories, window, view)
+    whole = report_of_costs(
+        costs,
+        run=subject,
+        view=view.value,
+        window=window,
+        model_flops=flops,
+        peak_flops=peak,
+    )
     account = _account(costs)
     grain = grain_of(window)
     periods = trend((one for part in parts for one in part.stretches), window, grain)
@@ -222,6 +233,20 @@ def _rest_of(
     mine = _cost(records)
     priced = bad.priced_gpu_ns - mine.priced_gpu_ns
     return Cost(bad.currency, bad.grains - mine.grains, priced, apart_ns - priced)
+
+
+def _work(
+    runs: Sequence[History], window: Span, view: View
+) -> tuple[float | None, float | None]:
+    """
+    Return model FLOPs and peak for MFU: of one run, as it was booked.
+
+    Entries say whose first execution a FLOP was, not whether it was kept; and
+    GPUs of several models have no one peak.
+    """
+    if len(runs) != 1 or view is not View.LIVE or runs[0].facts is None:
+        return None, None
+    return runs[0].model_flops(window), runs[0].facts.peak_flops
 
 
 GOOD_OR_UNSEEN = (RunState.PRODUCTIVE, RunState.UNOBSERVED)

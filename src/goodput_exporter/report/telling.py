@@ -13,7 +13,7 @@ from goodput_exporter.analysis.rates import RateTable
 from goodput_exporter.analysis.records import DELIBERATE
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
-from goodput_exporter.report.account import HOURS_DECIMALS
+from goodput_exporter.report.account import hours_decimals
 from goodput_exporter.report.proof import Term
 from goodput_exporter.report.reliability import Reliability, mean_time_words
 from goodput_exporter.report.sheet import Sheet
@@ -99,21 +99,23 @@ def terms(made: Sheet) -> list[str]:
     if not found:
         return ["0 h"]
     most = 6
-    listed = [_term(term) for term in found[:most]]
+    digits = _digits(made)
+    listed = [_term(term, digits) for term in found[:most]]
     if len(found) > most:
         rest = sum(term.gpu_ns for term in found[most:])
-        listed.append(f"{gpu_hours(rest)} GPU-hours at other sizes")
+        listed.append(f"{gpu_hours(rest, digits)} GPU-hours at other sizes")
     return listed
 
 
 def ledger_words(made: Sheet) -> str:
     """Say how the total agrees with the ledger's own sum."""
     proof = made.proof
-    ledger = f"{gpu_hours(proof.ledger_gpu_ns)} GPU-hours"
+    digits = _digits(made)
+    ledger = f"{gpu_hours(proof.ledger_gpu_ns, digits)} GPU-hours"
     if made.view is View.LIVE or not proof.moved_gpu_ns:
         return f"The ledger's own sum, which counters show, is the same: {ledger}."
     way = "put into" if proof.moved_gpu_ns > 0 else "taken out of"
-    moved = gpu_hours(abs(proof.moved_gpu_ns))
+    moved = gpu_hours(abs(proof.moved_gpu_ns), digits)
     return (
         f"The ledger's own sum, which counters show, is {ledger}; {moved} were {way} "
         "the book afterwards."
@@ -137,7 +139,7 @@ def incidents(made: Sheet) -> tuple[list[Told], list[Rest]]:
     hours = rounded(
         {key: cost.gpu_ns for key, cost in costs.items()},
         per_unit=NS_PER_HOUR,
-        decimals=HOURS_DECIMALS,
+        decimals=_digits(made),
     )
     money = amounts(costs)
     told = [
@@ -149,6 +151,39 @@ def incidents(made: Sheet) -> tuple[list[Told], list[Rest]]:
         for key, name in names.items()
     ]
     return told, rest
+
+
+def run_lines(made: Sheet) -> list[tuple[str, ...]]:
+    """
+    Return a line per run, the largest first; its figures sum to the foot.
+
+    Returns:
+        Name, goodput, incidents, lost GPU-hours, GPU-hours, and cost.
+    """
+    parts = sorted(made.parts, key=lambda part: -part.account.total.gpu_ns)
+    keys = range(len(parts))
+    digits = _digits(made)
+    columns = [
+        rounded(
+            dict(zip(keys, column, strict=True)), per_unit=NS_PER_HOUR, decimals=digits
+        )
+        for column in (
+            [part.account.lost.gpu_ns for part in parts],
+            [part.account.total.gpu_ns for part in parts],
+        )
+    ]
+    money = amounts(dict(zip(keys, [part.cost for part in parts], strict=True)))
+    return [
+        (
+            str(part.run.key),
+            percent(part.account.ratios.goodput),
+            str(part.incidents),
+            amount(columns[0][key]),
+            amount(columns[1][key]),
+            amount(money[key]),
+        )
+        for key, part in enumerate(parts)
+    ]
 
 
 def reliability_words(found: Reliability | None, made: Sheet) -> list[str]:
@@ -196,8 +231,12 @@ def why(one: IncidentRecord) -> str:
     return SPLIT.join(word for word in words if word)
 
 
-def _term(term: Term) -> str:
-    return f"{gpu_hours(term.wall_ns)} h × {count(term.devices, 'GPU')}"
+def _digits(made: Sheet) -> int:
+    return hours_decimals(made.whole.total.gpu_ns)
+
+
+def _term(term: Term, digits: int) -> str:
+    return f"{gpu_hours(term.wall_ns, digits)} h × {count(term.devices, 'GPU')}"
 
 
 def _largest_loss(made: Sheet) -> tuple[str, float] | None:

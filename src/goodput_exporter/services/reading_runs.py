@@ -9,7 +9,10 @@ from typing import Final
 from goodput_exporter.analysis.histories import History, RunFacts, history
 from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.domain.accounting import Account
+from goodput_exporter.domain.describe import DEFAULT_DTYPE
 from goodput_exporter.domain.fold import Fold
+from goodput_exporter.domain.observations import ModelFacts
+from goodput_exporter.domain.peaks import peak_of
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import BadInputError, LedgerCorruptError
@@ -57,7 +60,9 @@ def read_run(
 ) -> History:
     """Read all entries of one run, and what its last state says beside them."""
     bookings = (entry.booking for entry in ledger.bookings(run.key))
-    facts = facts_of(fold_in(ledger, run.key))
+    place = None if pricing is None else pricing.place
+    model = None if place is None else place.gpu_model
+    facts = facts_of(fold_in(ledger, run.key), gpu_model=model)
     since_ns = run.folded_ns
     return history(run.key, bookings, facts=facts, pricing=pricing, since_ns=since_ns)
 
@@ -82,8 +87,14 @@ def fold_in(ledger: Reader, key: RunKey) -> Fold | None:
         return None  # the report says that this is unknown; verify says why
 
 
-def facts_of(fold: Fold | None) -> RunFacts | None:
-    """Return what a fold knows and no entry says."""
+def facts_of(fold: Fold | None, *, gpu_model: str | None = None) -> RunFacts | None:
+    """
+    Return what a fold knows and no entry says.
+
+    Args:
+        fold: The run's last state; None where it cannot be read.
+        gpu_model: NVML's name of its GPUs, where somebody says so.
+    """
     if fold is None:
         return None
     facts, progress = fold.facts, fold.progress
@@ -100,8 +111,18 @@ def facts_of(fold: Fold | None) -> RunFacts | None:
         tokens=fold.tokens,
         tokens_per_step=fold.tokens_per_step,
         has_flops=fold.flops_per_step is not None or fold.flops_per_token is not None,
+        peak_flops=_peak_flops(facts, gpu_model),
         ranks_expected=max([*worlds, len(fold.members), 1]),
     )
+
+
+def _peak_flops(facts: ModelFacts | None, gpu_model: str | None) -> float | None:
+    if facts is None:
+        return None
+    if facts.peak_tflops is not None:
+        return facts.peak_tflops * 1e12
+    peak = peak_of(gpu_model, facts.dtype or DEFAULT_DTYPE)
+    return None if peak is None else peak.flops
 
 
 def whole_of(runs: Sequence[BookedRun]) -> Span | None:

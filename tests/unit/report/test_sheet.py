@@ -13,7 +13,7 @@ from goodput_exporter.analysis.histories import RunFacts, View
 from goodput_exporter.analysis.records import NodeTime
 from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.analysis.usage import Place
-from goodput_exporter.domain.accounting import Account, tally
+from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
@@ -237,6 +237,27 @@ def test_doubts_are_said() -> None:
     assert "open: the last 1 h 00 min of the window are not decided yet" in text
     assert "**At most **" not in markdown(found)
     assert "At most **100.0 %**" in markdown(found)
+
+
+def test_mfu_is_of_one_run_as_it_was_booked() -> None:
+    """Model FLOPs of the window over peak x time; other reports say where it is."""
+    epic = Epic(devices=1).train(2).book(RunState.DOWN, 2 * STEP)
+    epic.bookings = [
+        replace(one, model_flops=30e12)
+        if isinstance(one, Segment) and one.state is RunState.PRODUCTIVE
+        else one
+        for one in epic.bookings
+    ]
+    window = Span(BEGINS_NS + STEP // 2, epic.at_ns)
+    run = epic.told(facts=RunFacts(has_flops=True, peak_flops=1e12))
+    runs = [(run, epic.account(window))]
+
+    live = sheet(runs, subject="x", window=window, view=View.LIVE)
+    settled = sheet(runs, subject="x", window=window, view=View.SETTLED)
+
+    assert live.whole.ratios.model == pytest.approx(45 / 90)
+    assert settled.whole.ratios.model is None
+    assert any("its MFU is in the live view" in one for one in settled.doubts)
 
 
 def test_two_attempts_stand_side_by_side() -> None:
