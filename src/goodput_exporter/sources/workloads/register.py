@@ -70,7 +70,7 @@ class Register:
         node = record.node
         pods.refresh(record, raw, seen_ns)
         if record.node != node:
-            self.on_node[node].discard(ref.uid)
+            self.on_node.get(node, set()).discard(ref.uid)
             self.on_node[record.node].add(ref.uid)
         was_gated = pods.is_gated(record)
         learn(

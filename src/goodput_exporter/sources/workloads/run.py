@@ -74,6 +74,7 @@ class Run:
         crew: Who ran when all did, last.
         waits_ns: How long it waited, by reason.
         waits_since_ns: Since when it waits, or does not, as it does now.
+        waiting_from_ns: Since when it waits for anything; None while it does not.
         past: Pods that are gone since all ran last, with their nodes.
         broke: The reason of what broke last.
         seen_ns: When the first of its objects was seen.
@@ -92,6 +93,7 @@ class Run:
     crew: Crew | None = None
     waits_ns: dict[Wait, int] = field(default_factory=dict)
     waits_since_ns: int = 0
+    waiting_from_ns: int | None = None
     past: dict[str, str] = field(default_factory=dict)
     broke: str = ""
     seen_ns: int = 0

@@ -218,3 +218,7 @@ def _count_wait(run: Run, found: Placement) -> None:
             spent_ns = found.at_ns - run.waits_since_ns
             run.waits_ns[wait] = run.waits_ns.get(wait, 0) + spent_ns
     run.waits_since_ns = found.at_ns
+    if found.ended is not None or wait_of(found.stage, found.reason) is None:
+        run.waiting_from_ns = None
+    elif run.waiting_from_ns is None:
+        run.waiting_from_ns = found.at_ns

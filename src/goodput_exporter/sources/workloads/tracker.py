@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from goodput_exporter.domain.evidence import Evidence
-from goodput_exporter.domain.placement import Ended, Placement
+from goodput_exporter.domain.placement import Ended, Placement, Stage
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, text
@@ -22,7 +22,7 @@ from goodput_exporter.sources.workloads.shapes import misfits, shape_of
 from goodput_exporter.sources.workloads.sweep import next_instant, sweep
 from goodput_exporter.sources.workloads.table import Entry, Use, entry_of, group_of
 from goodput_exporter.sources.workloads.views import view_of
-from goodput_exporter.sources.workloads.waits import Wait
+from goodput_exporter.sources.workloads.waits import Wait, wait_of
 
 PATIENCE_NS: Final = 10 * NS_PER_SECOND
 """How long a run waits for an owner that is followed and was not seen yet."""
@@ -194,7 +194,8 @@ class Tracker:
             key = heapq.heappop(self._timers)[1]
             if key in self.register.runs:
                 self.register.touched.add(key)
-        found: list[Placement | Evidence] = [*self._clues.drain()]
+        found: list[Placement | Evidence] = [*self._clues.drain(), *self._closing]
+        self._closing.clear()
         touched, self.register.touched = self.register.touched, set()
         for key in sorted(touched):
             run = self.register.runs.get(key)
@@ -251,17 +252,51 @@ class Tracker:
         Args:
             placement: The last one that was booked; nothing is dated before it.
         """
-        runs = self.register.runs
-        run = runs.setdefault(placement.key, Run(placement.key))
+        run = self.register.runs.setdefault(placement.key, Run(placement.key))
         run.last = placement
-        run.largest = max(run.largest, placement.asked)
-        run.was_admitted = placement.stage.value != "queued"
-        run.has_run = placement.running > 0 or placement.stage.value == "down"
+        run.largest = run.peak = placement.asked
+        run.was_admitted = placement.stage is not Stage.QUEUED
+        run.has_run = placement.running > 0 or placement.stage is Stage.DOWN
         run.waits_since_ns = placement.at_ns
+        if wait_of(placement.stage, placement.reason) is not None:
+            run.waiting_from_ns = placement.at_ns
+
+    def listed(self, left_ns: int) -> None:
+        """
+        Close the remembered runs of which no object is left.
+
+        To be called once, when every kind was listed after a start.
+
+        Args:
+            left_ns: The last instant at which anything was known: they ended at
+                some time after it.
+        """
+        runs = self.register.runs
+        for key in [key for key, run in runs.items() if is_empty(run)]:
+            last = runs.pop(key).last
+            if last is not None and last.ended is None:
+                at_ns = max(last.at_ns, left_ns)
+                gone = replace(last, at_ns=at_ns, running=0, how=None, reason="")
+                end = replace(gone, ended=Ended.DELETED, is_estimated=True)
+                self._closing.append(end)
 
     def waits(self, now_ns: int) -> dict[RunKey, dict[Wait, int]]:
         """Return how long every run has waited by now, in nanoseconds by reason."""
-        return {key: waited_ns(run, now_ns) for key, run in self.register.runs.items()}
+        return {
+            key: waited_ns(run, now_ns)
+            for key, run in self.register.runs.items()
+            if run.last is not None
+        }
+
+    def waiting_ns(self, now_ns: int) -> dict[str, int]:
+        """Return the longest present wait of a run by queue; ``""`` stands for none."""
+        ages: dict[str, int] = {}
+        for run in self.register.runs.values():
+            if run.last is not None and run.waiting_from_ns is not None:
+                queue = run.last.owner.queue or ""
+                age_ns = max(0, now_ns - run.waiting_from_ns)
+                ages[queue] = max(ages.get(queue, 0), age_ns)
+        return ages
 
 
 def _date(one: Placement | Evidence) -> int:

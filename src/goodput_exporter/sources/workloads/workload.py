@@ -135,21 +135,39 @@ def _told(
     restarts = whole(raw, *entry.restarts) if entry.restarts else None
     elastic = _is_elastic(entry, raw, sizes)
     now = WorkWord(sizes or None, elastic, suspended, restarts=restarts or 0)
-    condition = _condition(raw, "Suspended")
-    since_ns = instant_ns(condition, "lastTransitionTime")
-    is_dated = (text(condition, "status") == "True") == bool(suspended)
-    was = "Suspended" if suspended or condition else ""
-    told = [Since(created_ns, replace(now, suspended=was))]
-    if was or suspended:
-        at_ns = since_ns if condition and is_dated else None
-        at_ns = created_ns if not record.words and not condition else at_ns
-        told.append(Since(dated(at_ns, created_ns, seen_ns), now))
-    if record.words and _has_no_date(record.words[-1].what, now):
-        told = [Since(max(created_ns, seen_ns), now)]
+    told = _suspensions(record, raw, now, seen_ns)
     end = _ended(entry, raw, created_ns, seen_ns)
     if end is not None:
-        told.append(Since(end.at_ns, replace(now, ended=end.what)))
+        # What was seen late happened before the end, which has a date of its own.
+        told = [Since(min(word.at_ns, end.at_ns), word.what) for word in told]
+        return [*told, Since(end.at_ns, replace(now, ended=end.what))]
+    if record.words and _has_no_date(record.words[-1].what, now):
+        return [Since(max(created_ns, seen_ns), now)]
     return told
+
+
+def _suspensions(
+    record: WorkRecord, raw: Fields, now: WorkWord, seen_ns: int
+) -> list[Since[WorkWord]]:
+    """
+    Return since when a workload may run, or may not; leave out how it ended.
+
+    A condition is there only if it was suspended once, and then from its making on.
+    Its date is of use where it agrees with the switch, which changes first.
+    """
+    entry, created_ns = record.entry, record.created_ns
+    condition = _condition(raw, "Suspended")
+    is_dated = (text(condition, "status") == "True") == bool(now.suspended)
+    own_ns = instant_ns(condition, "lastTransitionTime") if is_dated else None
+    if entry.phase is not None and entry.phase.suspended:
+        own_ns = instant_ns(raw, *entry.phase.since)
+    elif not condition and not record.words:
+        own_ns = created_ns
+    first = replace(now, suspended="Suspended") if condition else now
+    return [
+        Since(created_ns, first),
+        Since(dated(own_ns, created_ns, seen_ns), now),
+    ]
 
 
 def _has_no_date(before: WorkWord, now: WorkWord) -> bool:

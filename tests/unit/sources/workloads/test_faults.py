@@ -220,7 +220,8 @@ def test_32_a_queue_that_takes_its_quota_back_suspends_the_run() -> None:
 
     assert story.since == told("""
         115 suspended 0/8 (Preempted)
-        700 scheduling 0/8 (PodsNotCreated)
+        700 suspended 0/8 (Suspended)
+        700.1 scheduling 0/8 (PodsNotCreated)
         701 scheduling 0/8
     """)
     assert story.placements[-1].owner.queue == "team-a"
