@@ -26,6 +26,9 @@ MOST_OFFSET_NS: Final = 2**61
 OF_NODES: Final = frozenset({"node", "gpu"})
 """What evidence is about when its subject names a node next."""
 
+SAYING: Final = frozenset({Delivered, Evidence})
+"""Observations that name their node or agent themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -72,7 +75,9 @@ def read(frame: Frame, headers: Mapping[bytes, bytes]) -> Reading:
     except BadInputError as exc:
         outcome = Outcome(header.epoch, header.sequence, "refused", str(exc))
         return Reading(None, outcome)
-    own = [each for each in found.observations if is_own(header, each)]
+    own = found.observations
+    if not SAYING.isdisjoint(map(type, own)):
+        own = [each for each in own if is_own(header, each)]
     skipped = {
         "kinds": found.skipped.kinds,
         "fields": found.skipped.fields,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -207,7 +208,10 @@ def _checked(
 ) -> list[Row]:
     """Look into parts, which the bounds of a row do not reach, and move instants."""
     parts = _places(names, (known.names[at] for at in known.parts))
-    sound = [row for row in rows if _is_sound(row, parts)]
+    sound = rows
+    # Parts are None or empty in most rows: look for any before looking into them.
+    if any(any(map(itemgetter(at), rows)) for at in parts):
+        sound = [row for row in rows if all(is_sound(row[at]) for at in parts)]
     if len(sound) < len(rows):
         skipped.rows += len(rows) - len(sound)
         skipped.note(f"{known.name}: a number in one of its parts cannot be")
@@ -215,12 +219,6 @@ def _checked(
         return sound
     dated = _places(names, (known.names[at] for at in known.dated))
     return [_moved(row, dated, shift_ns) for row in sound]
-
-
-def _is_sound(row: Row, parts: Sequence[int]) -> bool:
-    # A part that is None or empty, as most are, has nothing to look into.
-    held = [row[at] for at in parts if row[at]]
-    return not held or all(map(is_sound, held))
 
 
 def _places(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
