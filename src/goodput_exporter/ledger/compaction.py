@@ -70,7 +70,13 @@ def compact_run(
         before: Fold days before the first, join within days before the second.
     """
     findings = audit.run(shelf, key, extent, stored)
-    if findings or not extent.is_current:
+    if not extent.is_current:
+        what = (
+            f"run {key}: its daily accounts lack what an older program booked; start "
+            "an exporter of this version once, which adds it"
+        )
+        findings.append(Finding(key, None, what))
+    if findings:
         return Compacted(findings=tuple(findings))
     standing = audit.standing_in(key, stored, [])
     decided = _decided(shelf, extent, standing)
