@@ -9,6 +9,7 @@ import pytest
 from goodput_exporter.analysis.money import charges
 from goodput_exporter.analysis.prices import PriceBook
 from goodput_exporter.analysis.usage import Category, Usage
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.report.account import AccountReport, account_report
