@@ -21,11 +21,12 @@ import msgspec
 import pynvml
 
 from goodput_exporter.sources.nvml_device import Device
-from goodput_exporter.sources.nvml_errors import DriverGoneError, describe
+from goodput_exporter.sources.nvml_errors import STALE, DriverGoneError, describe
 from goodput_exporter.sources.nvml_wire import (
     DETAIL_CHARS,
     Answered,
     Began,
+    Failed,
     Listed,
     Message,
     Orders,
@@ -111,6 +112,10 @@ class Child:
                 told = device.read()
                 if generation != self._generation:
                     continue  # it may be another GPU's index by now: ask again
+                if isinstance(told, Failed) and self._is_past_the_end(told):
+                    self.send(Rested(index))
+                    self._never.wait(self._orders.interval_seconds)
+                    continue
                 self.send(told)
                 is_answer = isinstance(told, Answered)
                 is_due = device.is_changed or self._is_due(inspected_ns, began_ns)
@@ -126,6 +131,21 @@ class Child:
         finally:
             device.forget()
             self._reading.discard(index)
+
+    @staticmethod
+    def _is_past_the_end(failed: Failed) -> bool:
+        """
+        Return whether an index is invalid because there are fewer GPUs by now.
+
+        The GPU that was at the last index has moved up then: it is not the one
+        that went, and the thread that counts will soon say how many are left.
+        """
+        if failed.code not in STALE:
+            return False
+        try:
+            return failed.index >= int(pynvml.nvmlDeviceGetCount())
+        except pynvml.NVMLError:
+            return False
 
     def _is_due(self, inspected_ns: int | None, now_ns: int) -> bool:
         period_ns = self._orders.health_seconds * NS_PER_SECOND

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import Final
 
 import pynvml
 
@@ -19,13 +18,13 @@ from goodput_exporter.sources.nvml_events import Watch
 from goodput_exporter.sources.nvml_fields import Fields
 from goodput_exporter.sources.nvml_gpm import Activity
 from goodput_exporter.sources.nvml_mig import partition
-from goodput_exporter.sources.nvml_processes import processes
+from goodput_exporter.sources.nvml_processes import PROCESSES
 from goodput_exporter.sources.nvml_readings import (
     ACTIVITY,
-    FRACTIONAL,
     PCIE,
     READINGS,
     Reading,
+    up_to,
 )
 from goodput_exporter.sources.nvml_wire import (
     Answered,
@@ -36,8 +35,6 @@ from goodput_exporter.sources.nvml_wire import (
     Partitioned,
     Watching,
 )
-
-PROCESSES: Final = frozenset({"processes"})
 
 
 class Device:
@@ -65,7 +62,6 @@ class Device:
         self._orders = orders
         self._send = send
         self._nvml = nvml
-        self._readings = (*READINGS, PCIE) if orders.pcie else READINGS
         self._is_known = False
         self._uuid: str | None = None
         self._name = ""
@@ -73,6 +69,7 @@ class Device:
         self._unsupported: set[str] = set()
         self._fields = Fields(nvml)
         self._activity = Activity(nvml)
+        self._readings = self._asked_for()
         self._watch: Watch | None = None
         self._is_watchable = orders.events
         self.is_changed = False
@@ -188,24 +185,19 @@ class Device:
         values: dict[str, object] = {}
         refused: list[str] = []
         refusal: Exception | None = None
-        for fields, ask in self._questions(handle):
-            if self._unsupported.issuperset(fields):
+        for reading in self._readings:
+            fields = reading.fields
+            if not self._unsupported.isdisjoint(fields):
                 continue
             try:
-                told = ask()
+                told = reading.call(self._nvml, handle)
             except self._nvml.NVMLError as exc:
-                if exc.value in DEVICE_IS_DOWN | NVML_IS_DOWN:
-                    raise
-                if exc.value in UNSUPPORTED:
-                    self._unsupported.update(fields)
-                    self.is_changed = True  # MIG takes fields away
-                else:
-                    refusal = exc
+                refusal = self._refuse(fields, exc) or refusal
                 continue
-            if told is None:
-                refused.extend(fields)
+            if reading.takes(told):
+                values.update(zip(fields, told, strict=True))
             else:
-                values |= told
+                refused.extend(fields)
         if refusal is not None and not values:
             raise refusal
         return Answered(
@@ -219,26 +211,33 @@ class Device:
             **values,  # type: ignore[arg-type]  # keyed and typed by READINGS
         )
 
-    def _questions(
-        self, handle: object
-    ) -> Iterator[tuple[frozenset[str], Callable[[], Mapping[str, object] | None]]]:
-        """Yield which fields a call fills, and the call; None is out of range."""
-        for reading in self._readings:
-            yield reading.fields, lambda one=reading: self._ask(one, handle)
+    def _refuse(self, fields: Iterable[str], error: Exception) -> Exception | None:
+        """
+        Return the error of a field that may come back; remember one that will not.
+
+        Raises:
+            NVMLError: The device as a whole, or the driver, is down.
+        """
+        code = getattr(error, "value", None)
+        if code in DEVICE_IS_DOWN | NVML_IS_DOWN:
+            raise error
+        if code not in UNSUPPORTED:
+            return error
+        self._unsupported.update(fields)
+        self.is_changed = True  # MIG takes fields away
+        return None
+
+    def _asked_for(self) -> tuple[Reading, ...]:
+        """Return the calls of every sample: the usual ones, and those opted in."""
+        readings = list(READINGS)
+        if self._orders.pcie:
+            readings.append(PCIE)
         if self._orders.gpm:
-            yield ACTIVITY, lambda: self._activity.read(handle)
+            readings.append(
+                Reading(
+                    ACTIVITY, lambda _, handle: self._activity.read(handle), up_to(1.0)
+                )
+            )
         if self._orders.processes:
-            yield PROCESSES, lambda: self._processes(handle)
-
-    def _ask(self, reading: Reading, handle: object) -> dict[str, object] | None:
-        found = reading.call(self._nvml, handle)
-        if not reading.takes(found):
-            return None
-        return {
-            name: value if name in FRACTIONAL else int(value)
-            for name, value in zip(reading.fields, found, strict=True)
-        }
-
-    def _processes(self, handle: object) -> dict[str, object] | None:
-        found = processes(self._nvml, handle)
-        return None if found is None else {"processes": found}
+            readings.append(PROCESSES)
+        return tuple(readings)

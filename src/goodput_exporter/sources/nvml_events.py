@@ -13,7 +13,7 @@ import pynvml
 from goodput_exporter.sources.nvml_errors import describe
 from goodput_exporter.sources.nvml_wire import Happened, Message, Watching
 
-WAIT_MS: Final = 1000
+WAIT_MS: Final = 5000
 """How long one wait lasts; also how late a watch that is no longer wanted ends."""
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pynvml
 
@@ -12,16 +11,20 @@ PERCENT: Final = 100
 MOST_PERCENT: Final = 100.5
 """Ratios of two counters; rounding takes them a little over 100."""
 
-METRICS: Final[Mapping[str, int]] = {
-    "sm_active_ratio": pynvml.NVML_GPM_METRIC_SM_UTIL,
-    "tensor_active_ratio": pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL,
-    "dram_active_ratio": pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
-}
+METRICS: Final = (
+    pynvml.NVML_GPM_METRIC_SM_UTIL,
+    pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL,
+    pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
+)
 """
-All in percent, of the time between two samples.
+In the order of ``ACTIVITY``, all in percent, of the time between two samples.
 
 Source: https://docs.nvidia.com/deploy/nvml-api/group__nvmlGpmEnums.html
 """
+
+
+Ratios = tuple[float | None, ...]
+UNTOLD: Final[Ratios] = (None,) * len(METRICS)
 
 
 class Activity:
@@ -39,15 +42,15 @@ class Activity:
         self._older: object | None = None
         self._newer: object | None = None
         self._has_older = False
-        self._asked: object | None = None
+        self._asked: Any = None
 
     def forget(self) -> None:
         """Compare the next sample with nothing: it may be another device's."""
         self._has_older = False
 
-    def read(self, handle: object) -> dict[str, float]:
+    def read(self, handle: object) -> Ratios:
         """
-        Return ratios by field; none of them for the first sample.
+        Return ratios in the order of ``ACTIVITY``; None for each at first.
 
         Raises:
             NVMLError: 3 where the device has no GPM, as before Hopper or under MIG.
@@ -63,7 +66,7 @@ class Activity:
         except self._nvml.NVMLError:
             self._has_older = False
             raise
-        told = self._compare() if self._has_older else {}
+        told = self._compare() if self._has_older else UNTOLD
         self._older, self._newer = self._newer, self._older
         self._has_older = True
         return told
@@ -72,17 +75,18 @@ class Activity:
         asked = self._nvml.c_nvmlGpmMetricsGet_t()
         asked.version = self._nvml.NVML_GPM_METRICS_GET_VERSION
         asked.numMetrics = len(METRICS)
-        for place, metric in enumerate(METRICS.values()):
+        for place, metric in enumerate(METRICS):
             asked.metrics[place].metricId = metric
         return asked
 
-    def _compare(self) -> dict[str, float]:
+    def _compare(self) -> Ratios:
         asked = self._asked
-        asked.sample1, asked.sample2 = self._older, self._newer  # type: ignore[union-attr]  # a struct of the binding, which has no types
+        asked.sample1, asked.sample2 = self._older, self._newer
         told = self._nvml.nvmlGpmMetricsGet(asked).metrics
-        return {
-            name: min(told[place].value / PERCENT, 1.0)
-            for place, name in enumerate(METRICS)
-            if told[place].nvmlReturn == self._nvml.NVML_SUCCESS
-            and 0 <= told[place].value <= MOST_PERCENT
-        }
+        return tuple(self._ratio(told[place]) for place in range(len(METRICS)))
+
+    def _ratio(self, metric: Any) -> float | None:  # noqa: ANN401  # a struct of the binding
+        if metric.nvmlReturn != self._nvml.NVML_SUCCESS:
+            return None
+        value = float(metric.value)
+        return 1.0 if PERCENT < value <= MOST_PERCENT else value / PERCENT

@@ -6,6 +6,7 @@ import contextlib
 import enum
 import logging
 import os
+import select
 import threading
 import time
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
 
 MOST_STUCK: Final = 4
 """Children that survive SIGKILL (uninterruptible sleep) before we add no more."""
+
+GATHER_SECONDS: Final = 0.02
+"""How long messages gather before they are read: to wake up costs more than they do."""
 
 LONGEST_PAUSE: Final = 32
 """In units of *reinit_seconds*: starting a child costs some 0.1 s of CPU."""
@@ -190,7 +194,7 @@ class Keeper:
 
     def _listen(self, child: ChildProcess, libraries: Sequence[Library]) -> Ending:
         self._drain()
-        started_ns = time.monotonic_ns()
+        started_ns = looked_ns = time.monotonic_ns()
         is_up = False
         while not (self._closing.is_set() or self._is_paused):
             messages = child.receive(self._poll_seconds, self._wake_read_fd)
@@ -201,7 +205,11 @@ class Keeper:
                 if isinstance(message, Unavailable):
                     return self._unavailable(message, libraries)
                 self._take(message)
+            select.select([self._wake_read_fd], [], [], GATHER_SECONDS)
             now_ns = time.monotonic_ns()
+            if now_ns - looked_ns < self._poll_seconds * NS_PER_SECOND:
+                continue  # every GPU speaks for itself; look at all of them more rarely
+            looked_ns = now_ns
             self._note(now_ns)
             if is_up and self._is_stuck(now_ns):
                 return Ending.AGAIN

@@ -69,7 +69,7 @@ class Known:
             interval_ns=int(orders.interval_seconds * NS_PER_SECOND),
             roster=Roster(recall(memory)),
         )
-        self._kept = dict(self._board.roster.home)
+        self._kept = self._board.roster.moves
         self._xids = XidLog()
         self._reached: tuple[Library, tuple[Library, ...], tuple[Nodes, ...]]
         self._reached = (LOADER, (), ())
@@ -85,10 +85,11 @@ class Known:
         offset_ns = self._now_ns() - time.monotonic_ns()
         with self._lock:
             self._take(message, offset_ns)
-            news = dict(self._board.roster.home)
-        if news != self._kept:
-            self._kept = news
-            remember(self._memory, news)
+            roster = self._board.roster
+            home = dict(roster.home) if roster.moves != self._kept else None
+            self._kept = roster.moves
+        if home is not None:  # written without the lock: a disk may be slow
+            remember(self._memory, home)
 
     def _take(self, message: Message, offset_ns: int) -> None:
         board = self._board

@@ -15,7 +15,8 @@ class Notices:
     """What has been said already, so that a tick every second says it once."""
 
     def __init__(self) -> None:
-        self._lost: dict[int, tuple[str, int | None]] = {}
+        # By UUID: a GPU that is gone may share its index with one that answers.
+        self._lost: dict[str | int, tuple[str, int | None]] = {}
         self._lacking: set[tuple[str, str]] = set()
 
     def note(self, observations: Iterable[GpuSample | GpuLost]) -> None:
@@ -28,8 +29,9 @@ class Notices:
 
     def _note_lost(self, gpu: GpuLost) -> None:
         why = (gpu.reason, gpu.code)
-        if self._lost.get(gpu.index) != why:
-            self._lost[gpu.index] = why
+        who = gpu.uuid or gpu.index
+        if self._lost.get(who) != why:
+            self._lost[who] = why
             code = "no NVML code" if gpu.code is None else f"NVML code {gpu.code}"
             LOG.warning(
                 "GPU %d (%s) is %s: %s (%s); the other GPUs are read on",
@@ -41,9 +43,13 @@ class Notices:
             )
 
     def _note_sample(self, gpu: GpuSample) -> None:
-        if self._lost.pop(gpu.index, None) is not None:
+        before = self._lost.pop(gpu.uuid, None)
+        if before or (gpu.index in self._lost and self._lost.pop(gpu.index)):
             LOG.info("GPU %d (%s) answers again", gpu.index, gpu.uuid)
-        for name in sorted(gpu.unsupported):
+        lacking = gpu.unsupported
+        if gpu.health is not None:
+            lacking |= gpu.health.unsupported
+        for name in sorted(lacking):
             if (gpu.uuid, name) not in self._lacking:
                 self._lacking.add((gpu.uuid, name))
                 LOG.info(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
+from goodput_exporter.sources.nvml_readings import Reading
+
 TRIES: Final = 3
 """The list may grow between the call that sizes it and the call that fills it."""
 
@@ -12,12 +14,9 @@ MOST_PID: Final = 2**22
 """Linux's own limit, PID_MAX_LIMIT; a struct of another size yields more."""
 
 
-def processes(nvml: ModuleType, handle: object) -> tuple[int, ...] | None:
+def processes(nvml: ModuleType, handle: object) -> tuple[tuple[int, ...]]:
     """
-    Return the pids, as the host counts them, ascending.
-
-    Returns:
-        None when a pid cannot be one: the binding's struct is not the driver's.
+    Return the pids, as the host counts them, ascending; one value.
 
     Raises:
         NVMLError: 7 when the list grew under every try, or anything else.
@@ -30,8 +29,16 @@ def processes(nvml: ModuleType, handle: object) -> tuple[int, ...] | None:
     return _pids(nvml, handle)
 
 
-def _pids(nvml: ModuleType, handle: object) -> tuple[int, ...] | None:
+def _pids(nvml: ModuleType, handle: object) -> tuple[tuple[int, ...]]:
     found = {one.pid for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
-    if not all(0 <= pid <= MOST_PID for pid in found):
-        return None
-    return tuple(sorted(found))
+    return (tuple(sorted(found)),)
+
+
+def are_pids(values: tuple[tuple[int, ...]]) -> bool:
+    """Return whether Linux can have such pids."""
+    (pids,) = values
+    return all(0 <= pid <= MOST_PID for pid in pids)
+
+
+PROCESSES: Final = Reading(("processes",), processes, are_pids)
+"""By opt-in: what runs on a GPU is whose it is to know."""

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
-Values = tuple[float, ...]
+Values = tuple[float | None, ...]
 
 BYTES_PER_KIB: Final = 1024
 HERTZ_PER_MEGAHERTZ: Final = 1_000_000
 MILLI: Final = 1000
 PERCENT: Final = 100
 
-FRACTIONAL: Final = frozenset(
-    {
-        "busy_ratio",
-        "memory_busy_ratio",
-        "power_watts",
-        "power_limit_watts",
-        "energy_joules",
-    }
-)
-"""The fields that are not whole numbers."""
-
-ACTIVITY: Final = frozenset(
-    {"sm_active_ratio", "tensor_active_ratio", "dram_active_ratio"}
-)
+ACTIVITY: Final = ("sm_active_ratio", "tensor_active_ratio", "dram_active_ratio")
 """The fields that GPM fills."""
 
 CLOCK_REASONS: Final[Mapping[int, str]] = {
@@ -49,6 +37,24 @@ Source: https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.ht
 """
 
 
+def up_to(most: float) -> Callable[[Values], bool]:
+    """
+    Return a check of whether a device can have told some values.
+
+    A struct that an older binding misreads yields more than *most*, and is
+    refused, never repaired. None is not told, which is fine.
+    """
+
+    def takes(values: Values) -> bool:
+        # A loop, and no all(): this is asked for every field of every sample.
+        for value in values:
+            if value is not None and not 0 <= value <= most:
+                return False
+        return True
+
+    return takes
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
@@ -56,18 +62,14 @@ class Reading:
 
     Args:
         fields: Names in ``GpuSample``, in the order of the values of *call*.
-        call: Takes the binding and a handle; returns values in our units.
-        most: The largest value that a real device can tell. A struct that an
-            older binding misreads yields more, and is refused, never repaired.
+        call: Takes the binding and a handle; returns values in our units, as the
+            field has them: whole, or not.
+        takes: Whether a real device can tell these values.
     """
 
     fields: tuple[str, ...]
-    call: Callable[[ModuleType, object], Values]
-    most: float
-
-    def takes(self, values: Values) -> bool:
-        """Return whether a device can have told these values."""
-        return all(0 <= value <= self.most for value in values)
+    call: Callable[[ModuleType, object], tuple[Any, ...]]
+    takes: Callable[[tuple[Any, ...]], bool]
 
 
 def _busy(nvml: ModuleType, handle: object) -> Values:
@@ -108,24 +110,24 @@ def _pcie(nvml: ModuleType, handle: object) -> Values:
 
 
 READINGS: Final = (
-    Reading(("busy_ratio", "memory_busy_ratio"), _busy, most=1.0),
-    Reading(("memory_used_bytes", "memory_total_bytes"), _memory, most=2**50),
+    Reading(("busy_ratio", "memory_busy_ratio"), _busy, up_to(1.0)),
+    Reading(("memory_used_bytes", "memory_total_bytes"), _memory, up_to(2**50)),
     Reading(
         ("power_watts",),
         lambda nvml, handle: (nvml.nvmlDeviceGetPowerUsage(handle) / MILLI,),
-        most=20_000,
+        up_to(20_000),
     ),
     Reading(
         ("power_limit_watts",),
         lambda nvml, handle: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / MILLI,),
-        most=20_000,
+        up_to(20_000),
     ),
     Reading(
         ("energy_joules",),
         lambda nvml, handle: (
             nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / MILLI,
         ),
-        most=1e14,
+        up_to(1e14),
     ),
     # nvmlDeviceGetTemperatureV replaces it one day; today older drivers lack that one.
     Reading(
@@ -133,25 +135,26 @@ READINGS: Final = (
         lambda nvml, handle: (
             nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
         ),
-        most=250,
+        up_to(250),
     ),
     Reading(
         ("sm_clock_hertz",),
         lambda nvml, handle: _clock(nvml, handle, nvml.NVML_CLOCK_SM),
-        most=1e11,
+        up_to(1e11),
     ),
     Reading(
         ("memory_clock_hertz",),
         lambda nvml, handle: _clock(nvml, handle, nvml.NVML_CLOCK_MEM),
-        most=1e11,
+        up_to(1e11),
     ),
-    Reading(("clock_reasons",), _clock_reasons, most=0xFFFF),
+    Reading(("clock_reasons",), _clock_reasons, up_to(0xFFFF)),
 )
 
-PCIE: Final = Reading(("pcie_sent_rate", "pcie_received_rate"), _pcie, most=1e12)
+PCIE: Final = Reading(("pcie_sent_rate", "pcie_received_rate"), _pcie, up_to(1e12))
 """Off by default: two calls of 20 ms each, in which the driver counts."""
 
 
+@functools.cache
 def reasons(bits: int) -> frozenset[str]:
     """Return the names of some clock reasons; a bit without a name is ``"other"``."""
     named = {name for bit, name in CLOCK_REASONS.items() if bits & bit}

@@ -20,9 +20,11 @@ class Roster:
 
     Args:
         home: The index that each GPU had last; GPUs of earlier lives included.
+        moves: How often that has changed.
     """
 
     home: dict[str, int] = field(default_factory=dict)
+    moves: int = 0
     _replaced_ns: dict[str, int] = field(default_factory=dict)
     _newcomer: dict[int, str] = field(default_factory=dict)
 
@@ -43,7 +45,9 @@ class Roster:
             for other, place in self.home.items():
                 if place == index and other not in present:
                     self._replaced_ns.setdefault(other, mono_ns)
-        self.home[uuid] = index
+        if self.home.get(uuid) != index:
+            self.home[uuid] = index
+            self.moves += 1
         self._replaced_ns.pop(uuid, None)
 
     def gone(

@@ -37,6 +37,7 @@ class ThrottleClock:
     _told_ns: dict[str, int] = field(default_factory=dict)
     _told_at_ns: int = 0
     _distrusted: set[str] = field(default_factory=set)
+    _totals: tuple[Throttled, ...] | None = None  # until one of the above changes
 
     def sampled(self, bits: int | None, now_ns: int) -> None:
         """Take over the reasons of one sample; None is not supported."""
@@ -45,11 +46,12 @@ class ThrottleClock:
         if self._sampled_at_ns is None:
             names = frozenset(CLOCK_REASONS.values()) - NOT_THROTTLED
             self._sampled_ns = dict.fromkeys(sorted(names), 0)
-            self._sampled_at_ns = now_ns
+            self._sampled_at_ns, self._totals = now_ns, None
         gap_ns = now_ns - self._sampled_at_ns
         self._sampled_at_ns = now_ns
         if 0 < gap_ns <= self.longest_ns:
             for reason in reasons(bits) - NOT_THROTTLED:
+                self._totals = None
                 before_ns = self._sampled_ns.get(reason, 0)
                 self._sampled_ns[reason] = before_ns + gap_ns
 
@@ -65,16 +67,14 @@ class ThrottleClock:
                 self._told_ns[reason] = total_ns
         for reason in self._distrusted:
             self._told_ns.pop(reason, None)
-        self._told_at_ns = now_ns
+        self._told_at_ns, self._totals = now_ns, None
 
     def totals(self) -> tuple[Throttled, ...]:
         """Return every reason that is measured, in order of its name."""
-        told = {
-            name: Throttled(name, total_ns, is_sampled=False)
-            for name, total_ns in self._told_ns.items()
-        }
-        sampled = {
-            name: Throttled(name, total_ns, is_sampled=True)
-            for name, total_ns in self._sampled_ns.items()
-        }
-        return tuple(one for _, one in sorted((sampled | told).items()))
+        if self._totals is None:
+            totals = self._sampled_ns | self._told_ns
+            self._totals = tuple(
+                Throttled(name, totals[name], is_sampled=name not in self._told_ns)
+                for name in sorted(totals)
+            )
+        return self._totals

@@ -81,6 +81,7 @@ static void wait_for_change(const struct set *set, long ms)
     if (poll(&change, 1, (int)ms) > 0)
         while (read(set->changes_fd, ignored, sizeof ignored) > 0)
             continue;
+    look_again();
 }
 
 static long now_ms(void)

@@ -26,7 +26,7 @@
  *                                               told once, to who registered before
  *   gpu 3 mig_event 2                           the MIG layout has changed
  *   gpu 3 processes 4711 4712                   host pids
- *   gpu 3 process_growth 2                      so many calls find the list grown
+ *   gpu 3 process_growth 2                      so many calls find the list grown, then one does not
  *
  * FAKE_NVML_DEVICES names a folder whose files stand for the device nodes: they are
  * opened by the initialisation, and closed by the shutdown or the process's end.
@@ -278,6 +278,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, void 
         grown[gpu]++;
         return INSUFFICIENT_SIZE;
     }
+    grown[gpu] = 0;
     for (unsigned i = 0; i < total && i < room; i++)
         found[i] = (struct process){pids[i], 1 << 20, 0xFFFFFFFF, 0xFFFFFFFF};
     return total > room ? INSUFFICIENT_SIZE : SUCCESS;

@@ -52,6 +52,9 @@ unsigned layout_of(int gpu);
 void mig_name(const struct device *device, char *text, unsigned long size);
 unsigned long long mig_memory_mib(const struct device *device);
 
+/* Reads the file again though it was looked at just now. */
+void look_again(void);
+
 const char *scenario_path(void);
 int gpu_count(void);
 void pause_us(long us);

@@ -11,10 +11,12 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from goodput_exporter.domain.observations import GpuLost
 from goodput_exporter.sources.nvml import NvmlSource
 from goodput_exporter.sources.nvml_wire import Orders
 from tests.fakes.nvml.driver import FakeDriver, install
@@ -301,6 +303,30 @@ def test_row_10_a_handle_that_became_invalid_is_asked_for_again(
     assert fresh(source)[3].uuid == "GPU-another"
 
 
+def test_row_10_the_last_index_is_not_blamed_for_the_gpu_that_went(
+    node: FakeDriver, source: NvmlSource
+) -> None:
+    """
+    When GPU 3 falls off the bus the others move up, and index 15 is invalid.
+
+    Nobody says that the GPU that was there is in error: it has moved to 14.
+    """
+    moved = [f"gpu {i} uuid {uuid(i + 1)}" for i in range(3, 15)]
+    slow = "fault nvmlDeviceGetCount_v2 delay_ms 300"
+    node.play("count 15", slow, *moved)
+    blamed = set()
+
+    def is_named() -> bool:
+        seen = source.read()
+        gone = {gpu.uuid for gpu in seen if isinstance(gpu, GpuLost)}
+        blamed.update(gone)
+        return len(seen) == 16 and gone == {uuid(3)}
+
+    until(is_named, source)
+
+    assert blamed == {uuid(3)}
+
+
 def test_row_11_a_process_list_that_grows_is_asked_for_again(
     tmp_path: Path, library: Path
 ) -> None:
@@ -316,11 +342,17 @@ def test_row_11_a_process_list_that_grows_is_asked_for_again(
     orders = Orders(0.05, health_seconds=0.1, processes=True)
     with closing(source_on(driver, orders=orders)) as source:
         until(lambda: all_fresh(source, 2), source)
-        until(lambda: fresh(source)[0].processes is not None, source)
-
-        assert fresh(source)[0].processes == (17, 4711)
+        for _ in range(5):
+            at_ns = fresh(source)[0].at_ns
+            assert fresh(source)[0].processes == (17, 4711)
+            until(partial(is_newer, source, at_ns), source)
         assert fresh(source)[1].processes is None
         assert fresh(source)[1].busy_ratio == 0.9
+
+
+def is_newer(source: NvmlSource, than_ns: int) -> bool:
+    """Return whether the first GPU has answered since."""
+    return fresh(source)[0].at_ns > than_ns
 
 
 def test_row_12_an_idle_wait_and_an_xid_of_zero_are_nothing(

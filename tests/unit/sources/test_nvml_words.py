@@ -82,6 +82,34 @@ def test_a_lost_gpu_is_logged_once_and_its_return_once(
     assert "has no power_watts" in lacking
 
 
+def test_a_gpu_that_is_gone_is_logged_once_though_another_has_its_index(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Replaced, or moved up: two GPUs at one index are two stories."""
+    caplog.set_level("INFO")
+    notices = Notices()
+    gone = GpuLost(0, 1, "GPU-old", None, "replaced", "GPU-a is at its index now")
+
+    for _ in range(3):
+        notices.note([SAMPLE, gone])
+
+    assert len([text for text in caplog.messages if "GPU-old" in text]) == 1
+    assert not any("answers again" in text for text in caplog.messages)
+
+
+def test_a_gpu_that_never_told_its_uuid_is_announced_when_it_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Lost under its index, back under its name."""
+    caplog.set_level("INFO")
+    notices = Notices()
+
+    notices.note([GpuLost(0, 1, None, 15, "lost", "GPU is lost")])
+    notices.note([SAMPLE])
+
+    assert any("GPU 0 (GPU-a) answers again" in text for text in caplog.messages)
+
+
 def test_a_message_survives_the_pipe_on_one_short_line() -> None:
     """A line under 4 KiB is written whole, whoever else writes."""
     message = Answered(7, 1, "GPU-" + "a" * 90, "N" * 96, 0.5, unsupported=("x",) * 10)
