@@ -155,7 +155,12 @@ _STATUSES: Final[Mapping[str, Mapping[str, Shape]]] = {
         "retryCount": int,
     },
     "JobSet": {"restarts": int},
-    "RayJob": {"jobStatus": str, "endTime": str, "failed": int},
+    "RayJob": {
+        "jobStatus": str,
+        "jobDeploymentStatus": str,
+        "endTime": str,
+        "failed": int,
+    },
     "PodGroup": {"phase": str},
 }
 

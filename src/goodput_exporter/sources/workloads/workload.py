@@ -207,6 +207,9 @@ def _ended(
     entry: Entry, raw: Fields, created_ns: int, seen_ns: int
 ) -> Since[Ended] | None:
     if entry.phase is not None:
+        path, not_yet = entry.phase.unless
+        if path and text(raw, *path) == not_yet:
+            return None
         word = text(raw, *entry.phase.path)
         at_ns = dated(instant_ns(raw, *entry.phase.since), created_ns, seen_ns)
         if word in entry.phase.succeeded:

@@ -110,9 +110,12 @@ def of(name: str) -> list[Raw]:
 def test_a_ray_job_ends_by_its_own_word() -> None:
     """It has no conditions; its cluster may stay."""
     objects = of("rayjob")
-    done = {**objects[0], "status": {"jobStatus": "FAILED", "failed": 1}}
-    done["status"]["endTime"] = "2026-03-01T00:10:00Z"
-    story = Story().see(60, *objects).see(601, done)
+    status = {"jobStatus": "FAILED", "failed": 1, "endTime": date(600)}
+    again = {**status, "endTime": date(300), "jobDeploymentStatus": "Retrying"}
+    story = Story().see(60, *objects).see(301, {**objects[0], "status": again})
+    assert story.placements[-1].ended is None
+
+    story.see(601, {**objects[0], "status": status})
 
     assert story.lines[-1] == "600 running 8/16 ended failed elastic" or (
         story.placements[-1].ended is Ended.FAILED
