@@ -70,9 +70,13 @@ class Router:
             What has been seen lately of the place where the run is.
         """
         self._run_of[incarnation] = key
-        if key in self._places_of or not self._node:
+        if key in self._places_of:
             return []
-        return self._settle(key, frozenset({f"node/{self._node}"}))
+        # A launcher knows a job by its id alone, and no namespace.
+        places = {f"run//{key.run}"}
+        if self._node:
+            places.add(f"node/{self._node}")
+        return self._settle(key, frozenset(places))
 
     def locate(self, placement: Placement) -> list[Evidence]:
         """
@@ -86,12 +90,19 @@ class Router:
         places |= {f"pod/{pod}" for pod in placement.pods}
         if owner.name is not None:
             places.add(f"run/{key.namespace}/{owner.name}")
+            places.add(f"run//{owner.name}")
         # Pods that are gone still explain the end that they were part of.
         return self._settle(key, frozenset(places))
 
     def runs_about(self, evidence: Evidence) -> set[RunKey]:
-        """Return the runs that an observation may explain an end of; keep it, too."""
+        """
+        Return the runs that an observation may explain an end of; keep it, too.
+
+        What has no subject is about everything, such as maintenance of a cluster.
+        """
         self._board.append(evidence)
+        if not evidence.subject:
+            return set(self._places_of)
         return set(self._runs_at.get(place_of(evidence.subject), ()))
 
     def forget(self, keys: Iterable[RunKey]) -> None:
@@ -125,4 +136,6 @@ class Router:
         self._places_of[key] = known | places
         for place in new:
             self._runs_at.setdefault(place, set()).add(key)
+        if not known:
+            new |= {""}
         return [seen for seen in self._board if place_of(seen.subject) in new]
