@@ -15,12 +15,12 @@ from goodput_exporter.domain.observations import (
     GpuSample,
     XidCount,
 )
-from goodput_exporter.sources.nvml_board import NS_PER_SECOND, Board
+from goodput_exporter.sources.nvml_board import Board
 from goodput_exporter.sources.nvml_capabilities import Capabilities, GpuCapabilities
 from goodput_exporter.sources.nvml_memory import recall, remember
 from goodput_exporter.sources.nvml_outage import Outage
 from goodput_exporter.sources.nvml_readings import ACTIVITY
-from goodput_exporter.sources.nvml_roster import Roster
+from goodput_exporter.sources.nvml_roster import NS_PER_SECOND, Roster
 from goodput_exporter.sources.nvml_search import LOADER, Library, Nodes
 from goodput_exporter.sources.nvml_wire import (
     Answered,

@@ -14,6 +14,10 @@ MOST_PID: Final = 2**22
 """Linux's own limit, PID_MAX_LIMIT; a struct of another size yields more."""
 
 
+MOST_PROCESSES: Final = 256
+"""Keeps a sample under PIPE_BUF; a GPU has contexts for 48 clients of MPS or so."""
+
+
 def processes(nvml: ModuleType, handle: object) -> tuple[tuple[int, ...]]:
     """
     Return the pids, as the host counts them, ascending; one value.
@@ -35,9 +39,9 @@ def _pids(nvml: ModuleType, handle: object) -> tuple[tuple[int, ...]]:
 
 
 def are_pids(values: tuple[tuple[int, ...]]) -> bool:
-    """Return whether Linux can have such pids."""
+    """Return whether Linux can have such pids, and we can tell them in one line."""
     (pids,) = values
-    return all(0 <= pid <= MOST_PID for pid in pids)
+    return len(pids) <= MOST_PROCESSES and all(0 <= pid <= MOST_PID for pid in pids)
 
 
 PROCESSES: Final = Reading(("processes",), processes, are_pids)

@@ -10,6 +10,7 @@ from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.sources.nvml_notices import Notices
 from goodput_exporter.sources.nvml_outage import outage_of
 from goodput_exporter.sources.nvml_pci import nvidia_gpus
+from goodput_exporter.sources.nvml_processes import are_pids
 from goodput_exporter.sources.nvml_wire import Answered, Unavailable, decode, encode
 
 SAMPLE = GpuSample(0, "GPU-a", "H100", 1, unsupported=frozenset({"power_watts"}))
@@ -108,6 +109,17 @@ def test_a_gpu_that_never_told_its_uuid_is_announced_when_it_does(
     notices.note([SAMPLE])
 
     assert any("GPU 0 (GPU-a) answers again" in text for text in caplog.messages)
+
+
+def test_more_processes_than_fit_on_a_line_are_refused() -> None:
+    """A longer line would be torn by whoever else writes; half a list is no list."""
+    full = tuple(range(4_000_000, 4_000_256))
+    message = Answered(7, 1, "GPU-" + "a" * 90, "N" * 96, processes=full)
+
+    assert are_pids((full,))
+    assert len(encode(message)) < 4096
+    assert not are_pids(((1, *full),))
+    assert not are_pids(((2**22 + 1,),))
 
 
 def test_a_message_survives_the_pipe_on_one_short_line() -> None:
