@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from goodput_exporter.domain.observations import RankReport
+from goodput_exporter.domain.observations import Delivered, RankReport
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import ConfigError, SourceUnavailableError
@@ -29,6 +32,7 @@ from goodput_exporter.services.courier import HttpCourier, address_of
 from goodput_exporter.services.push import Pusher
 from goodput_exporter.wire.answers import PATH
 from goodput_exporter.wire.frames import CONTENT_TYPE, encode_frame
+from goodput_exporter.wire.kinds import Observation
 from tests.fakes.aggregator import Desk, Hands, committing, serving
 from tests.fakes.observations import EPOCH_NS, node
 
@@ -235,6 +239,51 @@ def test_a_slow_sender_and_a_huge_one_are_cut_off_by_the_server() -> None:
     assert answers[0].startswith(b"HTTP/1.1 408 ")
     assert answers[1].startswith(b"HTTP/1.1 413 ")
     assert desk.counts.refused[Reason.SLOW] == desk.counts.refused[Reason.TOO_BIG] == 1
+
+
+def test_an_aggregator_that_takes_less_at_once_gets_it_in_pieces(
+    tmp_path: Path,
+) -> None:
+    """Its bound is lower than ours, and it closes while we still send."""
+    clock = Hands()
+    desk = Desk(clock=clock, limits=Limits(body_bytes=70_000))
+    many: list[Observation] = [
+        Delivered("agent", int.from_bytes(sha256(b"%d" % n).digest()[:7]))
+        for n in range(100_000)
+    ]
+    with closing(Spool(tmp_path)) as spool:
+        with serving(desk.app) as port, committing(desk.inbox, desk.books):
+            pusher = pusher_to(port, spool, clock)
+            for start in range(0, len(many), 5_000):
+                pusher.take(many[start : start + 5_000])
+                pusher.seal()
+            waited = spool.waiting().bytes
+            for _ in range(200):
+                clock.forward(5)
+                pusher.step()
+            pusher.close()
+        left = spool.waiting().records
+
+    assert waited > 500_000
+    assert left == 0
+    assert desk.books.observations() == many
+    assert pusher.counts.refused == 0
+
+
+def test_the_way_to_the_aggregator_loads_no_framework_and_no_database() -> None:
+    """The agent runs on every node: its memory is somebody's training batch."""
+    code = (
+        "import sys; import goodput_exporter.services.push; "
+        "import goodput_exporter.services.courier; import goodput_exporter.ingest.app; "
+        "print({'fastapi', 'starlette', 'pydantic', 'sqlite3', 'kubernetes', "
+        "'urllib3', 'numpy'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "set()"
 
 
 def read_all(sock: socket.socket) -> bytes:

@@ -22,7 +22,9 @@ from goodput_exporter.wire.kinds import Observation
 META: Final = "pushed/"
 """Names in the ledger's meta begin with this; ``NODE/AGENT`` follows."""
 MOST_WAITING: Final = 20_000
-MOST_WAITING_OBSERVATIONS: Final = 400_000
+MOST_WAITING_OBSERVATIONS: Final = 150_000
+"""Fewer than the bookkeeper's backlog holds, which drops its oldest when it is full:
+what an agent was told to forget must not fall out there."""
 MOST_AGENTS: Final = 50_000
 
 _log = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 The agent's way to the aggregator: one kept connection, one request at a time.
 
 ``http.client``, because one thread speaks to one address: a pool has nothing to
-pool. It costs the agent nothing, for the HTTP server has loaded it already; urllib3
-would bring 4 MiB more, httpx 9 MiB, of the 80 that the agent may have.
+pool. Beside the HTTP server that the agent runs anyway it takes 0.5 MiB of the 80
+that the agent may have; urllib3 takes 3, httpx 7.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -132,7 +133,9 @@ class HttpCourier:
         headers: Mapping[str, str],
     ) -> Reply:
         sent_ns = self._now_ns()
-        connection.request("POST", self._path, body, headers)
+        # Whoever refuses may answer and close before all is sent; hear why.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", self._path, body, headers)
         response = connection.getresponse()
         answer = response.read(MOST_ANSWER_BYTES)
         heard_ns = self._now_ns()

@@ -28,6 +28,7 @@ from goodput_exporter.wire.kinds import Observation
 
 EVERY_SECONDS: Final = 5.0
 REQUEST_BYTES: Final = 2**20
+FEWEST_BYTES: Final = 2**16
 QUEUED: Final = 50_000
 """Observations between two seals: 16 ranks and 16 GPUs make 32 a second."""
 FIRST_PAUSE_SECONDS: Final = 1.0
@@ -282,6 +283,8 @@ class Pusher:
         self.counts.failures += 1
         if self._failed == 1:
             _log.warning("a push failed, batches wait in the spool: %s", why)
+        # What was too much for a network or a proxy may pass in smaller pieces.
+        self._request_bytes = max(FEWEST_BYTES, self._request_bytes // 2)
         pause = pause_seconds(self._failed, self._chance())
         # The wish is the least that is kept to; chance spreads what comes after it.
         pause = max(pause, wish_seconds * (1 + self._chance() / 2))
