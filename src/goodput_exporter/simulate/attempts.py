@@ -19,6 +19,8 @@ from goodput_exporter.simulate.voices import end_all, reporters, told
 
 LAST_CALL_NS = 15 * MINUTE_NS
 """What would still be under way when the simulation ends does not begin."""
+NEAR_NS = 5 * SECOND_NS
+FULL_GRACE_NS = 35 * SECOND_NS
 FINALIZE_NS = 15 * SECOND_NS
 WHOLE_NODE = frozenset(
     {
@@ -67,9 +69,7 @@ def begin(stage: Stage, effort: Effort) -> None:
         incident = run.incidents[effort.book.incident - 1]
         incident.lost_steps = max(0, effort.book.high_water - restored)
     effort.fate = _fate(stage, effort)
-    pod = None if effort.fate is None else effort.fate.pod
-    hit = None if pod is None else pod * plan.gpus_per_pod
-    ranks = reporters(effort, stage.preset.reporters, hit)
+    ranks = reporters(effort, stage.preset.reporters)
     chance = Chance(stage.seed, effort.name, effort.attempts)
     effort.life = Life(plan.training, chance, at_ns, effort.durable, ranks)
     effort.voices = [_voice(effort, rank, at_ns) for rank in ranks]
@@ -110,9 +110,18 @@ def _fate(stage: Stage, effort: Effort) -> Fate | None:
     mishap = chance.one_of([hazard.mishap for hazard in hazards], weights)
     if mishap in {Mishap.CRASH, Mishap.SEGFAULT} and chance.happens(CRASH_LOOPS):
         effort.loops = 1 + chance.below(4)
+    if mishap is Mishap.NODE_SILENT and stage.preset.reporters and plan.pods > ENDS:
+        # Who falls silent for ever is none of the few that speak for the run.
+        pod = 1 + chance.below(plan.pods - ENDS)
+    inside = TABLE[mishap].takes is Takes.PROCESS and stage.preset.reporters
+    if inside and plan.restart is Restart.PROCESSES:
+        # No pod shows it, so it has to be one of the ranks that are heard.
+        pod = chance.one_of((0, plan.pods - 1), (1, 1))
     return Fate(mishap, at_ns, pod)
 
 
+ENDS = 2
+"""The first and the last pod hold the ranks that report, where not all do."""
 CRASH_LOOPS = 0.1
 """Share of crashes whose reason is still there when the program starts again."""
 
@@ -135,6 +144,11 @@ def happen(stage: Stage, effort: Effort, mishap: Mishap, pod: int) -> None:
     if ended_ns + LAST_CALL_NS >= stage.end_ns or _is_done_by(effort, ended_ns):
         return
     effort.status = Status.ENDING
+    # Pods are told to go while ranks step on: what they say then matters.
+    effort.dense += [
+        (began_ns - NEAR_NS, min(ended_ns, began_ns + NEAR_NS)),
+        (max(began_ns, ended_ns - FULL_GRACE_NS), ended_ns),
+    ]
     blow = Blow(mishap, pod, began_ns, ended_ns, chance)
     if _is_survived(effort, mishap):
         shrink(stage, effort, blow)

@@ -14,7 +14,6 @@ from goodput_exporter.simulate.records import open_incident
 from goodput_exporter.simulate.stage import Stage
 from goodput_exporter.simulate.traces import Blow, leave_traces
 
-
 FULLY_TOLD_NS = 60 * SECOND_NS
 """So long every report is kept: who is left shows that it steps on."""
 

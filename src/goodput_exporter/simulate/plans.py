@@ -153,8 +153,8 @@ class Preset:
         hazards: What breaks.
         start_up: (what, chance) of what keeps a new gang from coming up.
         repair_ns: Mean time until a broken node is back.
-        reporters: Ranks of a run that report: rank 0 and others; the one that is
-            hit reports always. 0 lets every rank report.
+        reporters: Ranks of a run that report: rank 0 and the last ones; 0 lets
+            every rank report.
         heartbeat_ns: A report is kept so often where nothing changes.
         sources: Where its figures are public.
     """
@@ -193,7 +193,7 @@ class Noise:
     doubled: float = 0.01
     late: float = 0.01
     late_s: float = 3.0
-    skew_s: float = 1.0
+    skew_s: float = 0.2
     watch_delay_s: float = 0.5
     without_evidence: float = 0.0
     overlapping: float = 0.0

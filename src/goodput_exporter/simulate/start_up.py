@@ -68,7 +68,7 @@ def _speak(stage: Stage, effort: Effort, blow: Blow, start_ns: int) -> int:
     gpus = effort.plan.gpus_per_pod
     ranks = [
         rank
-        for rank in reporters(effort, stage.preset.reporters, None)
+        for rank in reporters(effort, stage.preset.reporters)
         if rank // gpus != blow.pod
     ]
     effort.voices = [Voice(rank, start_ns, start_ns) for rank in ranks]

@@ -24,22 +24,18 @@ from goodput_exporter.simulate.telling import (
 FIRST_PID: Final = 1000
 
 
-def reporters(effort: Effort, most: int, hit: int | None) -> tuple[int, ...]:
+def reporters(effort: Effort, most: int) -> tuple[int, ...]:
     """
-    Return the ranks that report: rank 0, the one that is hit, and some others.
+    Return the ranks that report: rank 0 and the last ones, in every attempt.
 
     Args:
         effort: Whose.
-        most: So many at least; 0 is all of them.
-        hit: The rank that will end first, where that is one.
+        most: So many; 0 is all of them.
     """
     world = effort.plan.asked
     if most == 0 or most >= world:
         return tuple(range(world))
-    chosen = {0, *(world - 1 - n for n in range(most - 1))}
-    if hit is not None:
-        chosen.add(hit)
-    return tuple(sorted(chosen))
+    return (0, *range(world - most + 1, world))
 
 
 def told(stage: Stage, effort: Effort, acts: tuple[Act, ...]) -> Iterator[Raw]:
