@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.placement import Placement
@@ -56,6 +56,7 @@ def placed(objects: list[Raw]) -> list[Placement]:
     return [one for one in found if isinstance(one, Placement)]
 
 
+@settings(max_examples=40)
 @given(st.permutations(crash()))
 def test_looking_after_every_object_ends_at_the_same_place(shuffled: list[Raw]) -> None:
     """Dates may be later where a word came late, but nothing goes back."""
