@@ -87,9 +87,8 @@ def main() -> None:
         path = folder / "ledger.sqlite"
         say(f"making {entries:,} entries of {RUNS} runs over {DAYS} days")
         took = seconds(lambda: make(path, entries))
-        say(
-            f"made and added up by day in {took:,.0f} s; {path.stat().st_size / 1e9:.2f} GB"
-        )
+        size = path.stat().st_size / 1e9
+        say(f"made and added up by day in {took:,.0f} s; {size:.2f} GB")
         parquet = folder / "entries.parquet"
         to_parquet(path, parquet)
         places = {

@@ -10,7 +10,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger.daily_audit import days_differing
+from goodput_exporter.ledger.daily_audit import days_differing, settled_differing
 from goodput_exporter.ledger.days import DAY_NS, Amounts, add
 from goodput_exporter.ledger.entries import INT64_MAX, Entry
 from goodput_exporter.ledger.extents import Extent
@@ -65,13 +65,20 @@ def run(
         pass
     if broken is not None:
         findings.append(broken)
+    differing = [] if standing is None else _compared(shelf, key, extent, standing)
     if extent.is_current and not findings:
         # A line that cannot be read or was changed shows in its day as well: once
         # is enough, and verify is asked again after the mending.
-        findings += days_differing(key, days_of(shelf, extent.run_id), again, fold)
-    if standing is not None:
-        findings += _compared(shelf, key, extent, standing)
-    return findings
+        days = days_of(shelf, extent.run_id)
+        findings += days_differing(key, days, again, fold)
+        if standing is not None and not differing and _counts_all(standing, extent):
+            findings += settled_differing(key, days, standing.book.settled.gpu_ns)
+    return findings + differing
+
+
+def _counts_all(standing: Standing, extent: Extent) -> bool:
+    """Tell whether a state counts the run from its beginning, not from anew."""
+    return extent.first_ns is None or standing.begins_ns <= extent.first_ns
 
 
 def _compared(

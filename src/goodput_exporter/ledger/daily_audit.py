@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.days import OF_SEGMENTS, Amounts, day_name
 from goodput_exporter.ledger.folding import Fold, digest_of
 from goodput_exporter.ledger.ledger import Finding
@@ -44,6 +45,33 @@ def days_differing(
         )
         findings.append(Finding(key, None, what))
     return findings
+
+
+def settled_differing(
+    key: RunKey, stored: Amounts, settled: Mapping[RunState, int]
+) -> list[Finding]:
+    """
+    Compare the settled view that a run's state counts with that of its days.
+
+    Args:
+        key: Whose.
+        stored: All of the run's daily accounts.
+        settled: GPU-nanoseconds by state, from the run's state.
+    """
+    sums: dict[str, int] = {}
+    for (_, _, state, _, devices), length_ns in stored.items():
+        sums[state] = sums.get(state, 0) + devices * length_ns
+    counted = {state.value: gpu_ns for state, gpu_ns in settled.items()}
+    return [
+        Finding(
+            key,
+            None,
+            f"run {key}: its days hold {sums.get(state, 0)} GPU-ns {state} in the "
+            f"settled view and its state counts {counted.get(state, 0)}",
+        )
+        for state in sorted(sums.keys() | counted.keys())
+        if sums.get(state, 0) != counted.get(state, 0)
+    ]
 
 
 def _differing(

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodput_exporter.domain.book import book, lengthen, restate
 from goodput_exporter.domain.bookings import Restatement
+from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import LedgerError
@@ -21,6 +23,7 @@ from goodput_exporter.ledger.entries import encode
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.migrations import migrate
 from goodput_exporter.ledger.queries import migrations
+from goodput_exporter.ledger.state import encode_state
 from goodput_exporter.ledger.store import open_ledger
 from tests.fakes.ledger import LLAMA, booked, segment
 
@@ -85,6 +88,39 @@ def test_a_folded_day_that_was_changed_is_found(
     (what,) = found(path)
 
     assert said in what
+
+
+def test_a_restatement_that_was_changed_is_found_by_the_settled_view(
+    path: Path,
+) -> None:
+    """Its day and its entry agree, and the run's state does not."""
+    fold = Fold(LLAMA, line_ns=10, opened_ns=0, asked=8)
+    book(fold.book, segment(0, 10))
+    lengthen(fold.book, 8, 10)
+    restate(
+        fold.book,
+        9,
+        Span(0, 4),
+        ("productive", "lost"),
+        32,
+        cause=Cause.NONE,
+        reason="4",
+    )
+    bookings = [(LLAMA, each) for each in fold.book.pending]
+    fold.book.pending = []
+    with closing(open_ledger(path)) as ledger:
+        ledger.append(Batch(1, bookings, {LLAMA: encode_state(fold)}))
+        assert ledger.verify() == []
+        more = Restatement(9, Span(0, 4), "productive", "lost", 1, Cause.NONE, "4")
+        ledger.append(Batch(2, [(LLAMA, more)]))
+        said = [finding.what for finding in ledger.verify()]
+
+    run = "run local/default/llama: its days hold"
+    view = "in the settled view and its state counts"
+    assert said == [
+        f"{run} 33 GPU-ns lost {view} 32",
+        f"{run} 47 GPU-ns productive {view} 48",
+    ]
 
 
 def test_a_compaction_that_fails_half_way_leaves_the_run_as_it_was(path: Path) -> None:
