@@ -193,6 +193,8 @@ class Ingest:
         pending: list[Pending] = []
         detail = ""
         for frame in frames_of(body, sender):
+            if pending:
+                await asyncio.sleep(0)  # a long body must not keep others waiting
             reading = read(frame, headers)
             self._count(reading, frame.header.sender)
             try:
@@ -200,7 +202,6 @@ class Ingest:
             except FullError as exc:
                 detail = str(exc)
                 break
-            await asyncio.sleep(0)  # a long body must not keep the others waiting
         await self._wait_for(pending)
         outcomes = _prefix(pending)
         if pending and len(outcomes) < len(pending):
