@@ -106,6 +106,26 @@ COMMANDS = {
             Argument("--server", help="the exporter's address [as http.host says]"),
         ),
     ),
+    "simulate": Command(
+        "goodput_exporter.simulate.command",
+        "live through a cluster whose true account is known, and write down the raw "
+        "inputs of the sources and the truth",
+        (
+            Argument(
+                "--preset",
+                help="what to simulate; docs/explanation/simulation.md has them",
+                choices=("tiny", "month", "research", "llama3"),
+            ),
+            Argument("--seed", help="the same seed gives the same bytes [1]"),
+            Argument("--days", help="how long [the preset's own time]"),
+            Argument("--out", help="a new or empty folder"),
+            Argument("--without-evidence", help="share that nobody sees, as 0.2 [0]"),
+            Argument(
+                "--overlapping",
+                help="share of interruptions with a second cause, likewise [0]",
+            ),
+        ),
+    ),
     "maintenance": Command(
         "goodput_exporter.services.maintenance_commands",
         "declare planned work, list it, or take it back",
