@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.days import OF_SEGMENTS, Amounts, day_name
 from goodput_exporter.ledger.folding import Fold, digest_of
 from goodput_exporter.ledger.ledger import Finding
+
+STEPS_DONE: Final = {
+    RunState.PRODUCTIVE.value: "productive and slow",
+    RunState.SLOW.value: "productive and slow",
+}
+"""A rollback says how much it lost of the two together."""
 
 
 def days_differing(
@@ -60,17 +67,21 @@ def settled_differing(
     """
     sums: dict[str, int] = {}
     for (_, _, state, _, devices), length_ns in stored.items():
-        sums[state] = sums.get(state, 0) + devices * length_ns
-    counted = {state.value: gpu_ns for state, gpu_ns in settled.items()}
+        name = STEPS_DONE.get(state, state)
+        sums[name] = sums.get(name, 0) + devices * length_ns
+    counted: dict[str, int] = {}
+    for each, gpu_ns in settled.items():
+        name = STEPS_DONE.get(each.value, each.value)
+        counted[name] = counted.get(name, 0) + gpu_ns
     return [
         Finding(
             key,
             None,
-            f"run {key}: its days hold {sums.get(state, 0)} GPU-ns {state} in the "
-            f"settled view and its state counts {counted.get(state, 0)}",
+            f"run {key}: its days hold {sums.get(name, 0)} GPU-ns {name} in the "
+            f"settled view and its state counts {counted.get(name, 0)}",
         )
-        for state in sorted(sums.keys() | counted.keys())
-        if sums.get(state, 0) != counted.get(state, 0)
+        for name in sorted(sums.keys() | counted.keys())
+        if sums.get(name, 0) != counted.get(name, 0)
     ]
 
 

@@ -12,12 +12,14 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import (
     OUTSIDE_THE_BOOK,
     Booking,
+    EventKind,
     Reattribution,
     Restatement,
+    RunEvent,
 )
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span, apportion
-from goodput_exporter.domain.states import RunState
+from goodput_exporter.domain.states import Cause, RunState
 
 DAY_NS: Final = 86_400 * NS_PER_SECOND
 """Days begin at multiples of it on the ledger's clock, which is Unix time: UTC days
@@ -85,7 +87,7 @@ def amounts_of(bookings: Iterable[Booking]) -> Amounts:
 
 
 def add(amounts: Amounts, booking: Booking) -> None:
-    """Add one booking of a run to its days; an event holds no time."""
+    """Add one booking of a run to its days; a restore may say what was lost by it."""
     match booking:
         case Segment():
             _add_segment(amounts, booking)
@@ -101,6 +103,8 @@ def add(amounts: Amounts, booking: Booking) -> None:
                 for cause, sign in ((booking.from_cause, -1), (booking.to_cause, 1)):
                     name = part, state.value, cause.value
                     _move(amounts, booking.span, name, sign * gpu_ns)
+        case RunEvent(kind=EventKind.RESTORED):
+            _add_loss(amounts, booking)
 
 
 def pieces(span: Span) -> Iterator[tuple[int, int]]:
@@ -138,6 +142,27 @@ def _add_segment(amounts: Amounts, segment: Segment) -> None:
             for name, sign in ((state, -1), (kept_as.value, 1)):
                 kept = day, Part.KEPT.value, name, cause, devices
                 amounts[kept] = amounts.get(kept, 0) + sign * length_ns
+
+
+def _add_loss(amounts: Amounts, restored: RunEvent) -> None:
+    """
+    Move what a rollback lost, on the day on which it was known.
+
+    The event tells slow steps apart only where it names ``lost_slow_gpu_ns``;
+    else all of it leaves ``productive``.
+    """
+    lost_ns = restored.detail.get("lost_gpu_ns")
+    slow_ns = restored.detail.get("lost_slow_gpu_ns") or 0
+    if not isinstance(lost_ns, int) or not isinstance(slow_ns, int) or not lost_ns:
+        return
+    cause = str(restored.detail.get("cause") or Cause.NONE.value)
+    at = Span(restored.at_ns, restored.at_ns)
+    for state, moved_cause, gpu_ns in (
+        (RunState.PRODUCTIVE, Cause.NONE.value, slow_ns - lost_ns),
+        (RunState.SLOW, Cause.NONE.value, -slow_ns),
+        (RunState.LOST, cause, lost_ns),
+    ):
+        _move(amounts, at, (Part.HINDSIGHT, state.value, moved_cause), gpu_ns)
 
 
 def _reattributed(moved: Reattribution) -> Iterator[tuple[RunState, Part, int]]:

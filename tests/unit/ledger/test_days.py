@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.book import book, lengthen, restate
-from goodput_exporter.domain.bookings import Restatement
+from goodput_exporter.domain.bookings import EventKind, Restatement, RunEvent
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
@@ -119,7 +119,7 @@ def test_a_restatement_that_was_changed_is_found_by_the_settled_view(
     view = "in the settled view and its state counts"
     assert said == [
         f"{run} 33 GPU-ns lost {view} 32",
-        f"{run} 47 GPU-ns productive {view} 48",
+        f"{run} 47 GPU-ns productive and slow {view} 48",
     ]
 
 
@@ -218,6 +218,24 @@ def test_moved_time_keeps_its_sum(start_ns: int, length_ns: int, gpu_ns: int) ->
     for (_, _, state, _, devices), part_ns in amounts.items():
         sums[state] += devices * part_ns
     assert sums == {"stalled": -gpu_ns, "lost": gpu_ns}
+
+
+def test_what_a_rollback_lost_moves_on_the_day_it_was_known() -> None:
+    """The event says how much; slow steps are told apart where it says so."""
+    detail: dict[str, str | int | float | None] = {
+        "lost_gpu_ns": 7 * DAY_NS,
+        "lost_slow_gpu_ns": DAY_NS,
+        "cause": "hang",
+    }
+    restored = RunEvent(5 * DAY_NS, EventKind.RESTORED, detail)
+
+    amounts = amounts_of([restored, RunEvent(1, EventKind.RESTORED, {"step": 3})])
+
+    assert amounts == {
+        (5, "hindsight", "productive", "none", 6): -DAY_NS,
+        (5, "hindsight", "slow", "none", 1): -DAY_NS,
+        (5, "hindsight", "lost", "hang", 7): DAY_NS,
+    }
 
 
 def test_a_day_has_a_name_people_know() -> None:

@@ -3,5 +3,5 @@ SELECT e.run_id, r.cluster, r.namespace, r.run, e.seq, e.booked_ns, e.kind, e.st
        e.state, e.devices, e.cause, e.incident, e.first_step, e.last_step, e.kept_as, e.bridged,
        e.model_flops, e.detail::text
 FROM entries AS e JOIN runs AS r ON r.id = e.run_id
-WHERE e.book_id = %(book)s AND e.seq > %(seq)s AND e.kind <> 'event'
+WHERE e.book_id = %(book)s AND e.seq > %(seq)s
 ORDER BY e.seq
