@@ -11,6 +11,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.auth import AuditRecord
 from goodput_exporter.exposition.corrections import Correct
+from goodput_exporter.exposition.past import Past
 from goodput_exporter.exposition.windows import History
 from tests.fakes.snapshots import run_view, snapshot
 
@@ -29,6 +30,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
     metrics_gzip: Callable[[], bytes] | None = None,
     latest: Callable[[], Snapshot | None] | None = None,
     correct: Correct | None = None,
+    past: Past | None = None,
 ) -> FastAPI:
     """
     Return the application over *shown*, or over one ordinary run.
@@ -43,6 +45,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         age_seconds: How long ago the last tick was.
         metrics_gzip: As in ``create_app``.
         correct: As in ``create_app``.
+        past: As in ``create_app``.
         latest: Where snapshots come from, in place of *shown*.
     """
     published = None if empty else shown or snapshot(run_view())
@@ -58,4 +61,5 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         allowed_hosts=allowed_hosts,
         history=history,
         correct=correct,
+        past=past,
     )

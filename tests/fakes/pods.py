@@ -28,15 +28,22 @@ class Pods:
     said: list[Placement] = field(default_factory=list)
 
     def at(
-        self, at_s: float, stage: str, *, reason: str = "", how: How | None = None
+        self,
+        at_s: float,
+        stage: str,
+        *,
+        reason: str = "",
+        how: How | None = None,
+        running: int | None = None,
     ) -> Self:
         """Stand at a stage from an instant on."""
+        there = self.asked if stage == "running" else 0
         placement = Placement(
             self.key,
             ns(START_S + at_s),
             Stage(stage),
             asked=self.asked,
-            running=self.asked if stage == "running" else 0,
+            running=there if running is None else running,
             is_elastic=self.elastic,
             owner=self.owner,
             pods=("default/story-0",),

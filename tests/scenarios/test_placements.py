@@ -174,6 +174,22 @@ def test_a_declared_size_outlasts_the_ranks() -> None:
     assert story.live()["down"] == 600 * 4096
 
 
+def test_an_elastic_run_that_grows_steps_on() -> None:
+    """Four more GPUs are asked for: until they are there, they are degraded."""
+    pods = Pods(asked=4, elastic=True).at(0, "running")
+    pods.asked = 8
+    pods.at(55, "scheduling", running=4).at(85, "running")
+    rank = Rank(inc="a" * 16, pid=1, world=4).init(5).steps(0, 14, each=10).bye()
+    story = watch(pods, rank, until_s=200)
+
+    assert story.fold.interruptions == 0
+    assert story.live()["degraded"] == 30 * 4
+    assert story.live()["productive"] == 50 * 4 + 30 * 4 + 70 * 8
+    wall = story.fold.book.wall_ns
+    booked = story.fold.book.live.total_gpu_ns
+    assert sum(devices * wall_ns for devices, wall_ns in wall.items()) == booked
+
+
 def test_a_placement_that_comes_late_holds_from_the_line_on() -> None:
     """What was booked stays; the book still closes."""
     pods = Pods().at(0, "running").at(115, "down").at(120, "scheduling")

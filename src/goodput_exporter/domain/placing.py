@@ -44,11 +44,26 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
     if placement.ended is not None:
         _end(fold, placement, was_out=was_out)
     elif placement.stage is Stage.RUNNING:
-        if was_out and not is_out(fold):
-            returned(fold, at_ns)
+        _all_run(fold, at_ns, was_out=was_out)
+    elif ran and placement.is_elastic and placement.running >= _ran_on(before):
+        # It grows: nothing of it is gone, and it steps on until more is there.
+        fold.stepping_on = True
+        shrink(fold, placement.running if placement.running < fold.asked else None)
     elif ran:
         fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
         _lose_pods(fold, placement, rules, was_out=was_out)
+
+
+def _ran_on(before: Placement | None) -> int:
+    return 0 if before is None else before.running
+
+
+def _all_run(fold: Fold, at_ns: int, *, was_out: bool) -> None:
+    if fold.stepping_on and not fold.missing:
+        fold.stepping_on = False
+        shrink(fold, None)
+    if was_out and not is_out(fold):
+        returned(fold, at_ns)
 
 
 def _lose_pods(

@@ -43,11 +43,11 @@ def run_detail(
             end=rfc3339(reading.span.end_ns),
             complete=reading.complete,
         ),
-        live=_books(reading.account),
+        live=books(reading.account),
         adds_up=_adds_up(reading),
-        layers=_layers(reading.layers),
+        layers=layers(reading.layers),
         layers_by_window=_by_window(view.ratios),
-        settled=_books(view.settled),
+        settled=books(view.settled),
         progress=_progress(view),
         model=_model(view.model),
         restarts=[
@@ -145,7 +145,8 @@ def _line(view: RunView) -> schemas.RunLine:
     )
 
 
-def _books(account: Account) -> schemas.Books:
+def books(account: Account) -> schemas.Books:
+    """Answer with an account, by state and by cause."""
     return schemas.Books(
         states=[
             _share(row.state.value, account.gpu_ns[row.state], row.layer.value)
@@ -180,12 +181,13 @@ def _adds_up(reading: Reading) -> schemas.AddsUp:
     )
 
 
-def _layers(layers: LayerRatios) -> schemas.Layers:
-    return schemas.Layers(**asdict(layers))
+def layers(found: LayerRatios) -> schemas.Layers:
+    """Answer with the ratios of one account."""
+    return schemas.Layers(**asdict(found))
 
 
-def _by_window(layers: Mapping[str, LayerRatios]) -> dict[str, schemas.Layers]:
-    return {window: _layers(found) for window, found in layers.items()}
+def _by_window(every: Mapping[str, LayerRatios]) -> dict[str, schemas.Layers]:
+    return {window: layers(found) for window, found in every.items()}
 
 
 def _progress(view: RunView) -> schemas.Progress:

@@ -33,6 +33,7 @@ from goodput_exporter.exposition.lookups import (
     snapshot_of,
 )
 from goodput_exporter.exposition.pages import add_pages
+from goodput_exporter.exposition.past import Past, past_routes
 from goodput_exporter.exposition.render import CONTENT_TYPE
 from goodput_exporter.exposition.schemas import Problem, RunDetail, RunList
 from goodput_exporter.exposition.windows import LIFETIME, History, read_span
@@ -84,6 +85,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
     allowed_hosts: frozenset[str] | None = None,
     history: History | None = None,
     correct: Correct | None = None,
+    past: Past | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """
@@ -100,6 +102,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
             passes ``LOOPBACK_HOSTS``, against DNS rebinding.
         history: Sealed segments of a run in a span, from the ledger; called
             on a worker thread.
+        past: Reads any window from the ledger; None leaves its routes out.
         correct: Carries out a person's correction of a cause; None refuses them.
         max_body_bytes: The largest request body that is read.
     """
@@ -114,6 +117,8 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
     )
     app.include_router(_operations(latest, metrics, metrics_gzip, freshness))
     app.include_router(_runs(latest, history))
+    if past is not None:
+        app.include_router(past_routes(past))
     if correct is not None:
         app.include_router(corrections(latest, correct))
     add_pages(app, latest=latest, history=history)

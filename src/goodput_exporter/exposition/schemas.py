@@ -270,3 +270,36 @@ class RunDetail(Shape):
     incidents: list[Interruption] = Field(description="Newest first.")
     timeline: list[Piece]
     rests_on: Trust
+
+
+class PastAccount(Shape):
+    """One run's booked time in one window and one view."""
+
+    run: str
+    view: str = Field(description="settled (in hindsight) or live (as counters had it)")
+    start: str
+    end: str
+    books: Books
+    layers: Layers
+
+
+class MeanTimeFound(Shape):
+    """A mean time with its limits; None where there were no events to tell it."""
+
+    events: int
+    exposure_seconds: float
+    seconds: float | None
+    low_seconds: float
+    high_seconds: float | None
+    confidence: float
+    too_few: bool = Field(description="It is an order of magnitude at best.")
+
+
+class PastReliability(Shape):
+    """How often runs were interrupted, and how soon they were back."""
+
+    view: str
+    start: str
+    end: str
+    mtti: MeanTimeFound
+    mttr: MeanTimeFound

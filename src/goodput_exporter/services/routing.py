@@ -91,6 +91,7 @@ class Router:
         if owner.name is not None:
             places.add(f"run/{key.namespace}/{owner.name}")
             places.add(f"run//{owner.name}")
+        places.add(f"run/{key.namespace}/{key.run}")
         # Pods that are gone still explain the end that they were part of.
         return self._settle(key, frozenset(places))
 

@@ -32,6 +32,7 @@ from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.desk import Desk, answer
+from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 from goodput_exporter.sources.nvml import NvmlSource
@@ -109,6 +110,7 @@ class Station:
             allowed_hosts=frozenset(http.allowed_hosts),
             history=self._history,
             correct=self._correct,
+            past=LedgerPast(self._ledger),
         )
         self._ticker.start()
         serve(app, http.host, http.port, ready=self._announce)
