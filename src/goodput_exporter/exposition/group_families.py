@@ -32,7 +32,7 @@ def _badput(group: GroupView) -> Samples:
 
 
 def _restated(group: GroupView) -> Samples:
-    return {names_of: gpu_ns for names_of, gpu_ns in group.restated.items()}
+    return {(before, after): ns for (before, after), ns in group.restated.items()}
 
 
 def _ratios(group: GroupView) -> Samples:
