@@ -31,7 +31,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.days import DAY_NS, day_of
-from goodput_exporter.ledger.ledger import Batch, Reader
+from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.store import open_ledger as open_file
 from tests.fakes.postgresql import Cluster, cluster
@@ -231,16 +231,10 @@ def scan(where: str) -> tuple[Ask, Ask]:
 def by_days(where: str) -> tuple[Ask, Ask]:
     """Add daily amounts up as a report does, exactly, through the ledger's reader."""
     ledger = read_ledger(where)
-    return lambda: fleet_by_day(ledger), lambda: ledger.account(RUN)
-
-
-def fleet_by_day(ledger: Reader) -> dict[tuple[int, str, str], int]:
-    """Return GPU-nanoseconds by day, state and cause."""
-    found: dict[tuple[int, str, str], int] = {}
-    for amount in ledger.days(FIRST_DAY, FIRST_DAY + DAYS):
-        name = amount.day, amount.state, amount.cause
-        found[name] = found.get(name, 0) + amount.gpu_ns
-    return found
+    return (
+        lambda: ledger.summed_days(FIRST_DAY, FIRST_DAY + DAYS),
+        lambda: ledger.account(RUN),
+    )
 
 
 def pg_scan(where: str) -> tuple[Ask, Ask]:

@@ -106,6 +106,9 @@ def test_a_segment_over_midnight_is_in_both_days(ledger: Archive) -> None:
     }
     assert live(ledger, OTHER) == {(0, "productive"): 48}
     assert [a.day for a in ledger.days(FIRST + 2, FIRST + 3)] == [FIRST + 2]
+    assert ledger.summed_days(FIRST, FIRST + 1) == {
+        (FIRST, "live", "productive", "none"): (32 + 48) * HOUR_NS
+    }
 
 
 def test_a_batch_that_failed_is_in_no_day(ledger: Archive) -> None:
@@ -319,7 +322,7 @@ def test_a_run_that_breaks_a_law_is_not_compacted(ledger: Archive) -> None:
 
 
 def test_a_day_that_a_fold_may_still_book_is_not_folded(ledger: Archive) -> None:
-    """The open step of a stalled run reaches back; its days stay until it has a name."""
+    """The open step of a stalled run reaches back; its days stay until it is named."""
     fold = Fold(LLAMA, line_ns=START_NS + 100 * HOUR_NS, opened_ns=START_NS, asked=8)
     fold.steps.open = [Span(*span(30, 40))]
     for part in (hours(0, 30), hours(40, 100, RunState.STALLED)):

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import psycopg
 
-from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.ledger.ledger import Archive
 from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.ledger.postgresql.connections import Connection
 from tests.parts import miss, require_postgresql
@@ -58,7 +58,7 @@ class Cluster:
         """Open a connection as a person with psql has one."""
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def book(self) -> Ledger:
+    def book(self) -> Archive:
         """Open an empty book beside all others."""
         return open_ledger(self.url(), cluster=f"cluster-{uuid4().hex}")
 

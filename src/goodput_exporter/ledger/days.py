@@ -50,6 +50,10 @@ Every GPU-nanosecond is a length times a number of devices, because the product
 leaves 64 bits and its two factors do not."""
 
 
+DaySums = dict[tuple[int, str, str, str], int]
+"""GPU-nanoseconds of all runs by (day, part, state, cause)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DailyAmount:
     """
@@ -76,6 +80,15 @@ class DailyAmount:
     def gpu_ns(self) -> int:
         """Return the GPU time, in nanoseconds x devices."""
         return self.length_ns * self.devices
+
+
+def summed(rows: Iterable[tuple[int, str, str, str, int, int]]) -> DaySums:
+    """Add up day, part, state, cause, devices and nanoseconds over the devices."""
+    sums: DaySums = {}
+    for day, part, state, cause, devices, length_ns in rows:
+        name = day, part, state, cause
+        sums[name] = sums.get(name, 0) + devices * int(length_ns)
+    return sums
 
 
 def amounts_of(bookings: Iterable[Booking]) -> Amounts:

@@ -11,7 +11,7 @@ from goodput_exporter.domain.bookings import Booking
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
-from goodput_exporter.ledger.days import DailyAmount
+from goodput_exporter.ledger.days import DailyAmount, DaySums
 from goodput_exporter.ledger.entries import Entry
 
 
@@ -219,6 +219,9 @@ class Reader(Protocol):
     def days(self, first: int, last: int) -> Iterator[DailyAmount]:
         """See ``Archive.days``."""
 
+    def summed_days(self, first: int, last: int) -> DaySums:
+        """See ``Archive.summed_days``."""
+
 
 class Archive(Ledger, Protocol):
     """A ledger that outlives the program: it keeps days, and can be made smaller."""
@@ -226,6 +229,15 @@ class Archive(Ledger, Protocol):
     def days(self, first: int, last: int) -> Iterator[DailyAmount]:
         """
         Yield every run's daily amounts, run by run and each in order of days.
+
+        Args:
+            first: A day, counted from 1970-01-01, UTC.
+            last: The day after the last one.
+        """
+
+    def summed_days(self, first: int, last: int) -> DaySums:
+        """
+        Return GPU-nanoseconds of all runs by day, part, state and cause.
 
         Args:
             first: A day, counted from 1970-01-01, UTC.

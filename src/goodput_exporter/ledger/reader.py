@@ -14,7 +14,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError, LedgerError
 from goodput_exporter.ledger import audit
 from goodput_exporter.ledger.connections import Readers
-from goodput_exporter.ledger.days import DailyAmount
+from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.failures import explained
@@ -127,6 +127,12 @@ class SqliteReader:
             asked = {"first": first, "last": last}
             for row in db.execute(query("all_days"), asked):
                 yield daily_amount(RunKey(*row[:3]), row[3:])
+
+    def summed_days(self, first: int, last: int) -> DaySums:
+        """Return all runs' days together; see ``Archive.summed_days``."""
+        with self._reading("read the daily accounts") as db:
+            asked = {"first": first, "last": last}
+            return summed(db.execute(query("days_summed"), asked))
 
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""

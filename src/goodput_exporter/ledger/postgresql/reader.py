@@ -11,7 +11,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit
 from goodput_exporter.ledger.compaction import compact_run, together
-from goodput_exporter.ledger.days import DailyAmount
+from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
@@ -117,6 +117,12 @@ class PostgresReader:
             cursor.itersize = ROWS_FETCHED
             for row in cursor.execute(statement("all_days"), asked):
                 yield daily_amount(RunKey(*map(from_text, row[:3])), row[3:])
+
+    def summed_days(self, first: int, last: int) -> DaySums:
+        """Return all runs' days together; see ``Archive.summed_days``."""
+        asked = {"book": self._book, "first": first, "last": last}
+        with self._reading("read the daily accounts") as db:
+            return summed(db.execute(statement("days_summed"), asked).fetchall())
 
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
