@@ -17,7 +17,7 @@ from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.report.sheet import Sheet
-from goodput_exporter.report.trends import Period, name_of
+from goodput_exporter.report.trends import name_of
 from goodput_exporter.report.words import (
     CAUSE_NAME,
     STATE_NAME,
@@ -41,6 +41,8 @@ CAUSES: Final = 7
 """Causes with a colour of their own; the eighth is all others."""
 STRIPS: Final = 12
 LABELS: Final = 8
+EDGE: Final = 45
+"""So near to the right edge a label would not fit around its middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,12 +317,11 @@ def _placed(box: Box, index: int, step: float) -> Box:
 def _period_labels(made: Sheet, step: float) -> Iterable[Text]:
     every = -(-len(made.periods) // LABELS)
     for index in range(0, len(made.periods), every):
-        name = _name(made.periods[index], made)
-        yield Text(AXIS + (index + 0.5) * step, PLOT + 18, name, "middle", "small")
-
-
-def _name(period: Period, made: Sheet) -> str:
-    return name_of(period, made.grain)
+        name, x = name_of(made.periods[index], made.grain), AXIS + (index + 0.5) * step
+        if x > WIDTH - EDGE:
+            yield Text(WIDTH, PLOT + 18, name, "end", "small")
+        else:
+            yield Text(x, PLOT + 18, name, "middle", "small")
 
 
 def _state_class(state: RunState) -> str:
