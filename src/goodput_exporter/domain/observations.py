@@ -41,7 +41,7 @@ class ModelFacts:
     sdk: str | None = None
 
 
-# Not frozen: nothing changes a report or hashes one, and freezing its 31 fields
+# Not frozen: nothing changes a report or hashes one, and freezing its 33 fields
 # costs ten times as much as making it, for every heartbeat of every rank.
 @dataclass(slots=True)
 class RankReport:
@@ -78,6 +78,10 @@ class RankReport:
         source: ``"sdk"``, ``"auto"``, ``"log"`` or ``"inferred"``.
         verified: The kernel or the network vouches for the sender.
         pid: The sender's process id in our namespace, or None.
+        pod: Whose pod the kernel or the network says it is: its uid, its
+            ``NAMESPACE/NAME``, or its address where no more is known. Never what
+            the sender says of itself; None leaves the run to *run_id*.
+        namespace: Of its run, where its pod's owners name it; None else.
     """
 
     incarnation: str
@@ -111,6 +115,8 @@ class RankReport:
     source: str = "sdk"
     verified: bool = True
     pid: int | None = None
+    pod: str | None = None
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,13 @@ class RunKey:
 
 def key_of(report: RankReport, *, cluster: str, namespace: str) -> RunKey:
     """
-    Name the run of a heartbeat that no workload owns.
+    Name the run of a heartbeat, by what its pod's owners or else its sender say.
 
     Without a run id two incarnations cannot be tied to one effort, so each
-    becomes a run of its own and its name says why.
+    becomes a run of its own and its name says why. A sender whose pod is known
+    speaks within that pod's namespace, whatever run it names.
     """
+    if report.pod is not None:
+        namespace = report.pod.partition("/")[0]
     run = report.run_id or f"unnamed-{report.incarnation}"
-    return RunKey(cluster, namespace, run)
+    return RunKey(cluster, report.namespace or namespace, run)
