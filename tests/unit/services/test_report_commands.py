@@ -18,6 +18,7 @@ from goodput_exporter.domain.accounting import tally
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
 from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.ledger.opening import compact_ledger
 from goodput_exporter.ledger.reader import read_ledger
 from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.services import (
@@ -216,6 +217,22 @@ def test_a_run_that_lives_is_reported_while_it_is_booked(tmp_path: Path) -> None
 
     assert "no rank named a GPU" in text
     assert "are not decided yet" in text
+
+
+def test_days_that_were_folded_are_said_to_be_missing(tmp_path: Path) -> None:
+    """What is left still adds up to time x GPUs, and to the ledger."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(open_ledger(path)) as ledger:
+        told = [(LLAMA.key, one) for one in LLAMA.bookings]
+        ledger.append(Batch(LLAMA.at_ns, told))
+    first_day = BEGINS_NS // DAY
+    compact_ledger(path, (first_day + 1, first_day + 2))
+
+    text = report(at(path), "llama")
+
+    hours = Decimal((LLAMA.at_ns - BEGINS_NS - DAY) * 64) / HOUR
+    assert f"= {hours:,.3f} GPU-hours." in text
+    assert "booked before 2026-03-02T00:00:00Z is kept as daily accounts only" in text
 
 
 def test_incidents_are_exported_as_they_are_reported(settings: Settings) -> None:
