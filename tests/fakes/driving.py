@@ -9,7 +9,7 @@ from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.evidence import Evidence, Kind
-from goodput_exporter.domain.fold import Fold, Observation
+from goodput_exporter.domain.fold import Fold, Interruption, Observation
 from goodput_exporter.domain.observations import RankExited
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
@@ -51,6 +51,10 @@ GENEROUS = Limits(
 """A clock that jumps makes many datagrams come at once."""
 
 
+LOOK_EVERY: Final = 50
+"""Commits of one run; far fewer incidents come between than its state holds."""
+
+
 class JumpingClock:
     """
     The ledger's clock, which goes from event to event.
@@ -78,13 +82,30 @@ class TallyLedger(MemoryLedger):
     def __init__(self) -> None:
         super().__init__()
         self.booked: dict[RunKey, list[Segment]] = {}
+        self._incidents: dict[RunKey, dict[int, Interruption]] = {}
+        self._commits: Counter[RunKey] = Counter()
 
     def append(self, batch: Batch) -> int:
         """Keep segments by run."""
         for key, booking in batch.bookings:
             if isinstance(booking, Segment):
                 self.booked.setdefault(key, []).append(booking)
+        for key, state in batch.states.items():
+            self._commits[key] += 1
+            if self._commits[key] % LOOK_EVERY == 0:
+                self._remember(key, state)
         return super().append(batch)
+
+    def incidents(self, key: RunKey) -> list[Interruption]:
+        """Return all incidents of a run; its state keeps the last ones only."""
+        state = self.state_of(key)
+        if state is not None:
+            self._remember(key, state)
+        return list(self._incidents.get(key, {}).values())
+
+    def _remember(self, key: RunKey, state: bytes) -> None:
+        known = self._incidents.setdefault(key, {})
+        known.update({one.number: one for one in decode_state(state).incidents})
 
 
 @dataclass(slots=True)
@@ -297,10 +318,13 @@ MATCH_NS = 150 * NS_PER_SECOND
 
 
 def _judge(found: Compared, run: TrueRun, driven: Driven) -> None:
-    fold = driven.fold(run.run)
-    said = [] if fold is None else list(fold.incidents)
+    said = driven.ledger.incidents(RunKey(CLUSTER, NAMESPACE, run.run))
     for true in run.incidents:
-        near = [i for i in said if abs(i.detected_ns - true.ended_ns) <= MATCH_NS]
+        near = [
+            i
+            for i in said
+            if true.began_ns - MATCH_NS <= i.detected_ns <= true.ended_ns + MATCH_NS
+        ]
         best = min(near, key=lambda i: abs(i.detected_ns - true.ended_ns), default=None)
         if best is not None:
             said.remove(best)
