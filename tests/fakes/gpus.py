@@ -42,7 +42,7 @@ def gpu(number: int, *holds: Hold, pool: str | None = "pool-a") -> GpuStand:
     return gpu_stand(f"GPU-{number}", H100, pool, parts)
 
 
-def word(  # noqa: PLR0913 - one argument per fact that a story may change
+def word(
     since_s: int,
     through_s: int,
     *gpus: GpuStand,

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.bookings import RunEvent
+from goodput_exporter.domain.gpu_tiling import order
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError, LedgerError
+from goodput_exporter.ledger import gpu_audit, gpu_lines
 from goodput_exporter.ledger.entries import INT64_MAX, Entry, encode, require_storable
+from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.standing import differences, standing_of
 from goodput_exporter.ledger.tiling import first_break, reopenings
@@ -49,6 +52,8 @@ class MemoryLedger:
         self._states: dict[RunKey, bytes] = {}
         self._closed: dict[RunKey, bool] = {}
         self._meta: dict[str, str] = {}
+        self._gpu_lines: list[GpuLine] = []
+        self._gpu_nodes: dict[str, bytes] = {}
 
     def append(self, batch: Batch) -> int:
         """Take a batch, as a whole or not at all."""
@@ -61,6 +66,13 @@ class MemoryLedger:
         self._states.update(batch.states)
         self._closed.update({key: key in batch.closed for key in batch.states})
         self._meta.update(batch.meta)
+        for line in batch.gpus.bookings:
+            seq = len(self._gpu_lines) + 1
+            self._gpu_lines.append(GpuLine(seq, batch.booked_ns, line))
+        for name, state in batch.gpus.nodes.items():
+            self._gpu_nodes.pop(name, None)
+            if state is not None:
+                self._gpu_nodes[name] = state
         return len(self._entries)
 
     def resume(self) -> Resume:
@@ -97,7 +109,30 @@ class MemoryLedger:
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the first break of each run's tiling."""
         keys = [run.key for run in self.runs()] if key is None else [key]
-        return [found for each in keys for found in self._audit(each)]
+        findings = [found for each in keys for found in self._audit(each)]
+        if key is None:
+            numbers = (len(self._gpu_lines), len(self._gpu_lines))
+            findings += gpu_audit.findings(
+                self.gpu_lines, self._gpu_nodes, self._meta, numbers
+            )
+        return findings
+
+    def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
+        """Return the cluster book's lines by time."""
+        lines = [
+            line
+            for line in self._gpu_lines
+            if window is None
+            or (
+                line.booking.span.start_ns < window.end_ns
+                and line.booking.span.end_ns >= window.start_ns
+            )
+        ]
+        return sorted(lines, key=lambda line: order((line.seq, line.booking)))
+
+    def gpu_nodes(self) -> dict[str, bytes]:
+        """Return what each node of the cluster book needs to go on."""
+        return dict(self._gpu_nodes)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -132,6 +167,8 @@ class MemoryLedger:
 
 
 def _refuse_what_no_disk_holds(batch: Batch) -> None:
+    for line in batch.gpus.bookings:
+        gpu_lines.encode(line)
     for key, booking in batch.bookings:
         encode(key, booking)
         require_storable(key)

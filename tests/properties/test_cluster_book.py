@@ -50,7 +50,7 @@ def test_no_gpu_time_is_lost_invented_or_booked_twice(
 def test_the_parts_of_a_gpu_sum_to_its_time_in_every_window(
     data: st.DataObject, cuts: list[int]
 ) -> None:
-    """Parts add up to the window, and windows add up to the whole, to the nanosecond."""
+    """Parts add up to the window, and windows to the whole, to the nanosecond."""
     parts = [slots for _, slots in data.draw(stands(0)).parts]
     edges = sorted(cuts)
     whole = Span(edges[0], edges[-1])

@@ -149,15 +149,14 @@ def _amounts(gpu: GpuStand | None, span: Span) -> dict[str, int]:
 def _matched(old: dict[str, int], new: dict[str, int]) -> Moved:
     """Pair what is left on both sides, in the order of the parts."""
     moved: Moved = Counter()
-    gains = [[name, ns] for name, ns in new.items() if ns]
-    for source, left_ns in old.items():
-        rest_ns = left_ns
+    gains = [(name, gain_ns) for name, gain_ns in new.items() if gain_ns]
+    for source, loss_ns in old.items():
+        rest_ns = loss_ns
         while rest_ns:
-            target = gains[0]
-            part_ns = min(rest_ns, int(target[1]))
-            moved[source, str(target[0])] += part_ns
+            name, gain_ns = gains.pop(0)
+            part_ns = min(rest_ns, gain_ns)
+            moved[source, name] += part_ns
             rest_ns -= part_ns
-            target[1] = int(target[1]) - part_ns
-            if not target[1]:
-                gains.pop(0)
+            if part_ns < gain_ns:
+                gains.insert(0, (name, gain_ns - part_ns))
     return moved

@@ -25,7 +25,7 @@ class GpuRules:
         longest_ns: Lines are cut at its multiples; it divides a day.
 
     Raises:
-        AccountingError: Lines could cross the end of a day.
+        AccountingError: Lines could cross the end of a day, or be longer than one.
     """
 
     grace_ns: int = 5 * NS_PER_SECOND
@@ -36,7 +36,10 @@ class GpuRules:
     longest_ns: int = 3_600 * NS_PER_SECOND
 
     def __post_init__(self) -> None:
-        """Check that each line lies in one day."""
+        """Check that each line lies in one day, and no correction is longer."""
+        if self.horizon_ns > DAY_NS:
+            msg = f"a horizon of {self.horizon_ns} ns is longer than a day ({DAY_NS})"
+            raise AccountingError(msg)
         if self.longest_ns <= 0 or DAY_NS % self.longest_ns:
             msg = (
                 f"lines of at most {self.longest_ns} ns do not end with the day; "

@@ -161,9 +161,9 @@ def _uneven(uuid: str, found: _Changes) -> Iterator[Break]:
                 for seq, span in found.corrections
                 if span.start_ns <= at_ns < span.end_ns
             ]
-            yield (
-                min(touching, default=None),
+            what = (
                 f"GPU {uuid}: with its corrections {booked} of it is booked from "
-                f"{at_ns} ns on; a GPU is there once or not at all",
+                f"{at_ns} ns on; a GPU is there once or not at all"
             )
+            yield min(touching, default=None), what
             return

@@ -13,6 +13,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
 from goodput_exporter.ledger.days import DailyAmount, DaySums
 from goodput_exporter.ledger.entries import Entry
+from goodput_exporter.ledger.gpu_lines import NO_GPUS, GpuBatch, GpuReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Batch:
         closed: Those of *states* whose run is over; they are kept for
             reopening and left out of ``resume``.
         meta: Facts about the ledger itself; replaces earlier values by name.
+        gpus: What it writes of the cluster book.
 
     Raises:
         AccountingError: A run is closed without the state to reopen it from.
@@ -38,6 +40,7 @@ class Batch:
     states: Mapping[RunKey, bytes] = field(default_factory=dict)
     closed: frozenset[RunKey] = frozenset()
     meta: Mapping[str, str] = field(default_factory=dict)
+    gpus: GpuBatch = NO_GPUS
 
     def __post_init__(self) -> None:
         """Check that every run that closes leaves its state."""
@@ -103,7 +106,7 @@ class Finding:
     what: str
 
 
-class Ledger(Protocol):
+class Ledger(GpuReader, Protocol):
     """
     Append-only entries, and beside them what a restart needs.
 
@@ -176,7 +179,7 @@ class Compacted:
     findings: tuple[Finding, ...] = ()
 
 
-class Reader(Protocol):
+class Reader(GpuReader, Protocol):
     """
     A stored ledger that somebody else may write meanwhile; see ``Ledger``.
 

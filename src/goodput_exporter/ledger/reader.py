@@ -12,12 +12,13 @@ from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError, LedgerError
-from goodput_exporter.ledger import audit
+from goodput_exporter.ledger import audit, gpu_audit, sqlite_gpus
 from goodput_exporter.ledger.connections import Readers
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.failures import explained
+from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import BookedRun, Finding, Resume
 from goodput_exporter.ledger.migrations import require_current, require_ours
 from goodput_exporter.ledger.queries import migrations, query
@@ -134,11 +135,22 @@ class SqliteReader:
             asked = {"first": first, "last": last}
             return summed(db.execute(query("days_summed"), asked))
 
+    def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
+        """Return the cluster book's lines that reach into *window*, by time."""
+        with self._reading("read the cluster book") as db:
+            return sqlite_gpus.lines(db, window)
+
+    def gpu_nodes(self) -> dict[str, bytes]:
+        """Return what each node of the cluster book needs to go on."""
+        with self._reading("read the cluster book") as db:
+            return sqlite_gpus.nodes(db)
+
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
         if key is not None:
             return self._audited(partial(self._audit, key=key), key)
         findings = self._audited(audit.whole, None)
+        findings += self._audited(self._audit_gpus, None)
         for known in self.runs():
             findings += self._audited(partial(self._audit, key=known.key), known.key)
         return findings
@@ -171,6 +183,17 @@ class SqliteReader:
             return []
         stored = db.execute(query("state_of"), _names(key)).fetchone()
         return audit.run(shelf_of(db, self._path), key, extent, stored)
+
+    def _audit_gpus(self, db: sqlite3.Connection) -> list[Finding]:
+        meta = dict(db.execute(query("all_meta")).fetchall())
+        return list(
+            gpu_audit.findings(
+                lambda: sqlite_gpus.lines(db, None),
+                sqlite_gpus.nodes(db),
+                meta,
+                sqlite_gpus.numbers(db),
+            )
+        )
 
     def _audited(
         self, check: Callable[[sqlite3.Connection], list[Finding]], key: RunKey | None

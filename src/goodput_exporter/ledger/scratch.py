@@ -9,6 +9,7 @@ from goodput_exporter.domain.bookings import RunEvent
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.ledger.entries import Entry
+from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.recording import Ended
 
@@ -81,6 +82,14 @@ class Scratch:
     def verify(self, _key: RunKey | None = None) -> list[Finding]:
         """Find nothing: there are no lines."""
         return []
+
+    def gpu_lines(self, _window: Span | None = None) -> list[GpuLine]:
+        """Return nothing: a replay folds runs."""
+        return []
+
+    def gpu_nodes(self) -> dict[str, bytes]:
+        """Return nothing: a replay folds runs."""
+        return {}
 
     def close(self) -> None:
         """Do nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.ledger import writing
+from goodput_exporter.ledger import sqlite_gpus, writing
 from goodput_exporter.ledger.catching_up import catch_up
 from goodput_exporter.ledger.connections import (
     connect_writer,
@@ -80,6 +80,7 @@ class SqliteLedger(SqliteReader):
                 writing.insert(self._db, batch.booked_ns, groups, ids)
                 writing.insert_days(self._db, batch, ids)
                 writing.replace(self._db, batch, ids)
+                sqlite_gpus.insert(self._db, batch.booked_ns, batch.gpus)
                 last: int = self._db.execute(query("last_seq")).fetchone()[0]
                 self._db.execute(query("put_through"), {"seq": last})
             # Only now: ids given in a transaction that failed are nobody's.

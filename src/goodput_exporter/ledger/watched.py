@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.ledger.entries import Entry
+from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Ledger, Resume
 from goodput_exporter.ledger.recording import Ended
 
@@ -102,6 +103,14 @@ class Watched:
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Pass the findings on."""
         return self._ledger.verify(key)
+
+    def gpu_lines(self, window: Span | None = None) -> Sequence[GpuLine]:
+        """Pass the cluster book's lines on."""
+        return self._ledger.gpu_lines(window)
+
+    def gpu_nodes(self) -> Mapping[str, bytes]:
+        """Pass the cluster book's nodes on."""
+        return self._ledger.gpu_nodes()
 
     def close(self) -> None:
         """Close the other."""

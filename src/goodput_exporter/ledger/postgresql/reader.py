@@ -9,12 +9,14 @@ from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger import audit
+from goodput_exporter.ledger import audit, gpu_audit
 from goodput_exporter.ledger.compaction import compact_run, together
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
+from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
+from goodput_exporter.ledger.postgresql import gpus
 from goodput_exporter.ledger.postgresql.connections import (
     ROWS_FETCHED,
     Address,
@@ -54,7 +56,7 @@ class PostgresReader:
     def resume(self) -> Resume:
         """Return what a restart goes on from."""
         with self._reading() as db:
-            meta = db.execute(statement("all_meta"), {"book": self._book}).fetchall()
+            values = self._meta(db)
             rows = db.execute(statement("open_states"), {"book": self._book}).fetchall()
         states: dict[RunKey, bytes] = {}
         damaged: list[LedgerCorruptError] = []
@@ -64,7 +66,6 @@ class PostgresReader:
                 states[key] = intact(self._address, key, checksum, state)
             except LedgerCorruptError as exc:
                 damaged.append(exc)
-        values = {from_text(name): from_text(value) for name, value in meta}
         return Resume(states, values, tuple(damaged))
 
     def state_of(self, key: RunKey) -> bytes | None:
@@ -124,11 +125,22 @@ class PostgresReader:
         with self._reading("read the daily accounts") as db:
             return summed(db.execute(statement("days_summed"), asked).fetchall())
 
+    def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
+        """Return the cluster book's lines that reach into *window*, by time."""
+        with self._reading("read the cluster book") as db:
+            return gpus.lines(db, self._book, window)
+
+    def gpu_nodes(self) -> dict[str, bytes]:
+        """Return what each node of the cluster book needs to go on."""
+        with self._reading("read the cluster book") as db:
+            return gpus.nodes(db, self._book)
+
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
         if key is not None:
             return self._audited(lambda db: self._audit(db, key), key)
         findings = self._audited(lambda db: whole(db, self._book), None)
+        findings += self._audited(self._audit_gpus, None)
         for known in self.runs():
             findings += self.verify(known.key)
         return findings
@@ -193,6 +205,17 @@ class PostgresReader:
             shelf = shelf_of(db, self._address)
             return compact_run(shelf, key, extent, stored, before)
 
+    def _audit_gpus(self, db: Connection) -> list[Finding]:
+        meta = self._meta(db)
+        return list(
+            gpu_audit.findings(
+                lambda: gpus.lines(db, self._book, None),
+                gpus.nodes(db, self._book),
+                meta,
+                gpus.numbers(db, self._book),
+            )
+        )
+
     def _audited(
         self, check: Callable[[Connection], list[Finding]], key: RunKey | None
     ) -> list[Finding]:
@@ -201,6 +224,10 @@ class PostgresReader:
                 return check(db)
         except LedgerCorruptError as exc:
             return [Finding(key, None, str(exc))]
+
+    def _meta(self, db: Connection) -> dict[str, str]:
+        rows = db.execute(statement("all_meta"), {"book": self._book})
+        return {from_text(name): from_text(value) for name, value in rows}
 
     def _named(self, key: RunKey) -> dict[str, object]:
         return {

@@ -10,7 +10,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import LedgerError
 from goodput_exporter.ledger.entries import require_storable
 from goodput_exporter.ledger.ledger import Batch, Compacted
-from goodput_exporter.ledger.postgresql import writing
+from goodput_exporter.ledger.postgresql import gpus, writing
 from goodput_exporter.ledger.postgresql.connections import (
     Address,
     Connection,
@@ -95,6 +95,7 @@ class PostgresLedger(PostgresReader):
                 last = writing.insert(db, (book, last, batch.booked_ns), groups, ids)
                 writing.insert_days(db, batch, ids)
                 writing.replace(db, book, batch, ids)
+                gpus.insert(db, book, batch.booked_ns, batch.gpus)
                 mark = uuid4()
                 values = {"id": book, "last_seq": last, "last_batch": mark}
                 db.execute(statement("put_stand"), values)

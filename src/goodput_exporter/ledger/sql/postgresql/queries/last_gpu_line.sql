@@ -1,0 +1,1 @@
+SELECT last_gpu_line FROM books WHERE id = %(id)s

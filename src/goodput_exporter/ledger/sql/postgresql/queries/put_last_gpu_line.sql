@@ -1,0 +1,1 @@
+UPDATE books SET last_gpu_line = %(seq)s WHERE id = %(id)s

@@ -1,0 +1,1 @@
+SELECT node, state FROM gpu_nodes
