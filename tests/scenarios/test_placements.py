@@ -174,6 +174,56 @@ def test_a_declared_size_outlasts_the_ranks() -> None:
     assert story.live()["down"] == 600 * 4096
 
 
+def test_pods_that_cannot_start_are_an_interruption_of_their_own() -> None:
+    """Nothing has run yet, and still somebody has to look at it."""
+    waiting = Evidence(
+        ns(START_S + 41),
+        Kind.CONTAINER_WAITING,
+        "ErrImagePull",
+        "pod/default/story-0/main",
+        "kubernetes",
+    )
+    pods = Pods().at(0, "scheduling").at(20, "provisioning")
+    pods.at(40, "provisioning", reason="ErrImagePull").at(100, "running")
+    pods.ends(210, "succeeded")
+    story = watch(pods, first(105).bye(), until_s=260, also=(waiting,))
+
+    (incident,) = story.fold.incidents
+    assert incident.cause is Cause.IMAGE_PULL
+    assert incident.gpu_ns[RunState.PROVISIONING] == ns(60) * 8
+    assert story.fold.book.live.bad_gpu_ns[Cause.NONE] == ns(20 + 20) * 8
+    assert books_close(story)
+
+
+def test_pods_that_the_kubelet_refuses_are_an_interruption_of_their_own() -> None:
+    """They fail before they run, and others take their place."""
+    refused = Evidence(
+        ns(START_S + 30),
+        Kind.POD_REASON,
+        "UnexpectedAdmissionError",
+        "pod/default/story-0",
+        "kubernetes",
+    )
+    pods = Pods().at(0, "scheduling").at(20, "provisioning")
+    pods.at(30, "down", reason="UnexpectedAdmissionError").at(40, "scheduling")
+    pods.at(50, "provisioning").at(60, "running")
+    story = watch(pods, first(65).bye(), until_s=220, also=(refused,))
+
+    (incident,) = story.fold.incidents
+    assert incident.cause is Cause.DEVICE_ADMISSION
+    assert books_close(story)
+
+
+def test_a_later_workload_of_a_run_that_succeeded_is_no_interruption() -> None:
+    """Its pods are new, and nothing of the earlier ones was cut short."""
+    pods = Pods().at(0, "running").ends(110, "succeeded").at(200, "scheduling")
+    pods.at(220, "running")
+    story = watch(pods, first(2).bye(), second(225).bye(), until_s=400)
+
+    assert story.fold.interruptions == 0
+    assert where(story, RunState.SCHEDULING) == [(200, 220)]
+
+
 def test_an_elastic_run_that_grows_steps_on() -> None:
     """Four more GPUs are asked for: until they are there, they are degraded."""
     pods = Pods(asked=4, elastic=True).at(0, "running")

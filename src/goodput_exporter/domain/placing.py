@@ -17,6 +17,20 @@ from goodput_exporter.domain.turns import (
     shrink,
 )
 
+NEVER_STARTS = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+        "UnexpectedAdmissionError",
+    }
+)
+"""Words of a kubelet for containers that will not start without help."""
 OUTCOME_OF = {
     Ended.SUCCEEDED: "succeeded",
     Ended.FAILED: "failed",
@@ -35,7 +49,8 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         if fold.asked and fold.opened_ns < at_ns:
             note(fold.book, at_ns, EventKind.RESIZED, devices=placement.asked)
         fold.asked = placement.asked
-    ran = before is not None and before.stage is Stage.RUNNING
+    goes_on = before is not None and before.ended is None
+    ran = goes_on and before is not None and before.stage is Stage.RUNNING
     fold.placed, fold.owner = placement, placement.owner
     fold.kind = placement.owner.kind
     if fold.stepping_on or (fold.active is not None and placement.is_elastic):
@@ -52,6 +67,16 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
     elif ran:
         fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
         _lose_pods(fold, placement, rules, was_out=was_out)
+    elif not fold.recovering and _fails_to_start(placement, before):
+        _lose_pods(fold, placement, rules, was_out=False)
+
+
+def _fails_to_start(placement: Placement, before: Placement | None) -> bool:
+    """Tell whether pods that have never run are in trouble, and not just waiting."""
+    if before is None or before.ended is not None:
+        return False
+    # A device that is not there is told as OutOf and its name.
+    return placement.reason in NEVER_STARTS or placement.reason.startswith("OutOf")
 
 
 def _ran_on(before: Placement | None) -> int:

@@ -363,6 +363,7 @@ def _went_back(fold: Fold, step: int, at_ns: int, high_water: int | None) -> Non
         lost_steps=lost_steps,
         incident=None if incident is None else incident.number,
         lost_gpu_ns=lost.productive + lost.slow,
+        lost_slow_gpu_ns=lost.slow,
         lost_tokens=None if incident is None else incident.tokens_lost,
         cause=cause.value,
     )

@@ -138,6 +138,9 @@ class Shelf:
         """Begin a run again behind its last entry: no instant is booked twice."""
         fold = Fold(key)
         ends = [segment.span.end_ns for segment in self.segments(key, None)]
+        # Of days that were folded no segment is left, but their end is known.
+        known = (run.last_ns for run in self._ledger.runs() if run.key == key)
+        ends += [last_ns for last_ns in known if last_ns is not None]
         if ends:
             fold.opened_ns = fold.line_ns = max(ends)
         return fold
