@@ -104,8 +104,8 @@ def event(name: str) -> Json:
     return {
         "metadata": metadata(name),
         "type": "Warning",
-        "reason": "FailedScheduling",
-        "message": "0/4 nodes are available",
+        "reason": "Preempted",
+        "message": "Preempted by pod q on node n1",
         "involvedObject": {"kind": "Pod", "namespace": "ml", "name": "p", "uid": "u",
                            "apiVersion": "v1"},
         "source": {"component": "default-scheduler", "host": ""},

@@ -38,6 +38,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
             known to have been there. Such a change comes after the additions
             of that list, its successor's of the same name among them: tell
             objects apart by uid.
+        api_version: Such as ``batch/v1``: kinds of two groups may share a name.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     found: Object
     seen_ns: int
     estimated: bool = False
+    api_version: str = ""
 
 
 class ChangeQueue:

@@ -6,36 +6,47 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from goodput_exporter.sources.kubernetes.objects import (
     Container,
+    Manifest,
+    Object,
     Pod,
     PodSpec,
     Quantity,
 )
+from goodput_exporter.sources.workloads import devices
+from goodput_exporter.sources.workloads.identity import RUN_ID_VARIABLE
+from goodput_exporter.sources.workloads.pods import RANK_VARIABLES
+from goodput_exporter.sources.workloads.table import LWS
 
-GPU_SUFFIX: Final = "/gpu"
-MIG_PREFIX: Final = "nvidia.com/mig-"
+VARIABLES: Final = frozenset({RUN_ID_VARIABLE, *RANK_VARIABLES})
+"""Of a pod's environment, what names its run and numbers it; the rest may be secret."""
+LEADER: Final = LWS + "name"
+"""A leader of a LeaderWorkerSet owns its workers, whether it holds a GPU or not."""
 APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """The whole object once more, up to 256 KiB of it; nobody here reads it."""
 
 
-@lru_cache(maxsize=1024)  # a cluster has some dozens, and each pod names them again
-def is_gpu(resource: str) -> bool:
-    """Return whether a resource's name means GPUs, whoever made them."""
-    return resource.endswith(GPU_SUFFIX) or resource.startswith(MIG_PREFIX)
+is_gpu = lru_cache(maxsize=1024)(devices.is_gpu)
+"""A cluster has some dozens of resources, and each pod names them again."""
 
 
 def wants_gpus(pod: Pod) -> bool:
     """
-    Return whether a pod asks for GPUs: any ``*/gpu``, MIG, or a claim for devices.
+    Return whether a pod asks for GPUs, or leads pods that may.
 
-    Which devices a claim (DRA) is for, its own object says; so every pod with
-    one counts. An amount of zero counts too: what is asked for is judged later.
+    GPUs are any ``*/gpu``, those shared, MIG, or a claim for devices. Which devices
+    a claim (DRA) is for, its own object says; so every pod with one counts. An
+    amount of zero counts too: what is asked for is judged later.
     """
     spec = pod.spec
     if spec is None:
         return False
-    return bool(spec.resource_claims) or any(_asks(each) for each in _containers(spec))
+    if spec.resource_claims or any(_asks(each) for each in _containers(spec)):
+        return True
+    return pod.metadata is not None and LEADER in (pod.metadata.labels or ())
 
 
 def _containers(spec: PodSpec) -> Iterator[Container]:
@@ -56,20 +67,38 @@ def _asks(container: Container) -> bool:
 
 def compact(pod: Pod) -> Pod:
     """
-    Take out of a pod the resources and annotations that nobody reads.
+    Take out of a pod the resources, variables and annotations that nobody reads.
 
     In place, on maps that nobody else has seen yet: a pod is read two thousand
     times a second when a large job restarts, and a copy costs as much again.
     """
-    if pod.metadata is not None and pod.metadata.annotations:
-        pod.metadata.annotations.pop(APPLIED, None)
+    _forget_copy(pod)
     if pod.spec is not None:
         for container in _containers(pod.spec):
+            if container.env:
+                _keep_variables(container)
             resources = container.resources
             if resources is not None:
                 _keep_gpus(resources.limits)
                 _keep_gpus(resources.requests)
     return pod
+
+
+def without_copy(found: Manifest) -> Manifest:
+    """Take the copy of itself out of an object that was applied, in place."""
+    _forget_copy(found)
+    return found
+
+
+def _forget_copy(found: Object) -> None:
+    if found.metadata is not None and found.metadata.annotations:
+        found.metadata.annotations.pop(APPLIED, None)
+
+
+def _keep_variables(container: Container) -> None:
+    kept = tuple(each for each in container.env or () if each.name in VARIABLES)
+    # Nobody else has seen this container yet; see above.
+    msgspec.structs.force_setattr(container, "env", kept or None)
 
 
 def _keep_gpus(amounts: dict[str, Quantity] | None) -> None:

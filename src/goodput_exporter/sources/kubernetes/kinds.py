@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from goodput_exporter.domain.cause_rules import RULES
+from goodput_exporter.domain.evidence import Kind as Seen
 from goodput_exporter.sources.kubernetes import devices
 from goodput_exporter.sources.kubernetes.objects import (
     Event,
+    Manifest,
     Node,
     Object,
     Pod,
     Workload,
 )
+from goodput_exporter.sources.workloads.table import TABLE, Entry
 
 T = TypeVar("T", bound=Object)
 
@@ -59,8 +63,51 @@ class Kind(Generic[T]):
         within = "" if namespace is None else f"/namespaces/{namespace}"
         return f"{self.group_path(version)}{within}/{self.plural}"
 
+    def api_version(self, version: str) -> str:
+        """Return what an object of a version says of itself; lists leave it out."""
+        return f"{self.group}/{version}" if self.group else version
+
+
+_TOLD: Final = tuple(
+    reason for rule in RULES if rule.kind is Seen.EVENT for reason in rule.reasons
+)
+
+
+def explains(event: Event) -> bool:
+    """Return whether some rule of causes reads such an event; few are worth a byte."""
+    about = event.involved_object or event.regarding
+    if about is None:
+        return False
+    said = f"{about.kind}/{event.reason}"
+    return any(
+        said.startswith(reason[:-1]) if reason.endswith("*") else said == reason
+        for reason in _TOLD
+    )
+
 
 PODS: Final = Kind("Pod", "", ("v1",), "pods", Pod, devices.wants_gpus, devices.compact)
 NODES: Final = Kind("Node", "", ("v1",), "nodes", Node)
-EVENTS: Final = Kind("Event", "", ("v1",), "events", Event)
+EVENTS: Final = Kind("Event", "", ("v1",), "events", Event, explains)
 JOBS: Final = Kind("Job", "batch", ("v1",), "jobs", Workload)
+
+
+def manifests(
+    name: str, group: str, plural: str, versions: tuple[str, ...]
+) -> Kind[Manifest]:
+    """Return a kind of which everything but the managed fields is kept."""
+    return Kind(name, group, versions, plural, Manifest, compact=devices.without_copy)
+
+
+_LEAN: Final[dict[str, Kind[Any]]] = {"Pod": PODS, "Node": NODES, "Event": EVENTS}
+
+
+def kind_of(entry: Entry) -> Kind[Any]:
+    """Return how a kind of the table is followed: by the thousand lean, else whole."""
+    if not entry.group and entry.kind in _LEAN:
+        return _LEAN[entry.kind]
+    return manifests(entry.kind, entry.group, entry.plural, entry.versions)
+
+
+def followed() -> tuple[Kind[Any], ...]:
+    """Return every kind of the table that is watched, in its order."""
+    return tuple(kind_of(entry) for entry in TABLE if entry.is_followed)

@@ -98,6 +98,8 @@ class _Walk:
         """Return *raw* in *shape*; raise ``_Odd`` if it cannot be."""
         if isinstance(shape, inspect.UnionType):
             return self._one_of(raw, shape)
+        if isinstance(shape, inspect.AnyType):
+            return raw
         if isinstance(shape, inspect.StructType):
             return self._struct(raw, shape)
         if isinstance(shape, inspect.VarTupleType):

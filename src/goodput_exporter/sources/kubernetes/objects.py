@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -82,11 +82,19 @@ class Resources(Lean, frozen=True):
     claims: tuple[Claim, ...] | None = None
 
 
+class Variable(Lean, frozen=True):
+    """A variable of a container's environment; without a value if it is a reference."""
+
+    name: str | None = None
+    value: str | None = None
+
+
 class Container(Lean, frozen=True):
     """A container as it was asked for."""
 
     name: str | None = None
     resources: Resources | None = None
+    env: tuple[Variable, ...] | None = None
     restart_policy: str | None = None
 
 
@@ -108,6 +116,7 @@ class PodSpec(Lean, frozen=True):
     """What a pod was asked to be."""
 
     node_name: str | None = None
+    host_network: bool | None = None
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
     resource_claims: tuple[PodClaim, ...] | None = None
@@ -297,6 +306,17 @@ class Workload(Object, frozen=True):
     status: WorkloadStatus | None = None
 
 
+class Manifest(Object, frozen=True):
+    """
+    A workload of any kind, whole: each kind keeps its pod templates elsewhere.
+
+    There are some thousands of them where there are a hundred thousand pods.
+    """
+
+    spec: dict[str, Any] | None = None
+    status: dict[str, Any] | None = None
+
+
 def identity(found: Object) -> str | None:
     """
     Return what tells one object from every other of its kind, for ever.
@@ -317,7 +337,8 @@ def version_of(found: Object) -> str | None:
     return None if found.metadata is None else found.metadata.resource_version
 
 
-def plain(found: Object, kind: str) -> dict[str, object]:
-    """Return an object as the API's JSON, with the kind that lists leave out."""
+def plain(found: Object, kind: str, api_version: str = "") -> dict[str, object]:
+    """Return an object as the API's JSON, with what lists leave out of their items."""
     fields: Mapping[str, object] = msgspec.to_builtins(found)
-    return {"kind": kind, **fields}
+    named = {"apiVersion": api_version} if api_version else {}
+    return {"kind": kind, **named, **fields}

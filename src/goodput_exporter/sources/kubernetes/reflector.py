@@ -255,6 +255,7 @@ class Reflector(Generic[T]):
         version = served_version(self._server, self._kind)
         if version is not None:
             self._served = version
+            self._store.serve(version)
             return Step.LIST
         if self._state is not State.ABSENT:
             _log.info("%s is not served; looking again now and then", self._path)

@@ -38,6 +38,7 @@ class Store(Generic[T]):
 
     def __init__(self, kind: Kind[T]) -> None:
         self._kind = kind
+        self._api_version = kind.api_version(kind.versions[0])
         self._held: dict[str, Held[T]] = {}
         self.read = 0
         self.left_out = 0
@@ -47,6 +48,10 @@ class Store(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def serve(self, version: str) -> None:
+        """Note in which version the objects come from now on."""
+        self._api_version = self._kind.api_version(version)
 
     def objects(self) -> list[T]:
         """Return what is held; safe from any thread, as the copy is one step."""
@@ -79,7 +84,7 @@ class Store(Generic[T]):
         kept = self._kind.compact(found)
         self._held[key] = Held(kept, seen_ns)
         verb = Verb.ADDED if before is None else Verb.MODIFIED
-        return key, Change(self._kind.name, verb, kept, seen_ns)
+        return key, self._change(verb, kept, seen_ns)
 
     def lose(self, found: T | None, seen_ns: int) -> Change | None:
         """Take in that an object was deleted; None if it was not held."""
@@ -91,7 +96,7 @@ class Store(Generic[T]):
         if self._held.pop(key, None) is None:
             self.left_out += 1
             return None
-        return Change(self._kind.name, Verb.DELETED, self._kind.compact(found), seen_ns)
+        return self._change(Verb.DELETED, self._kind.compact(found), seen_ns)
 
     def keep_only(self, there: AbstractSet[str], alive_ns: int) -> list[Change]:
         """
@@ -109,9 +114,13 @@ class Store(Generic[T]):
 
     def _estimate(self, held: Held[T], alive_ns: int) -> Change:
         seen_ns = max(held.seen_ns, alive_ns)
-        return Change(
-            self._kind.name, Verb.DELETED, held.found, seen_ns, estimated=True
-        )
+        return self._change(Verb.DELETED, held.found, seen_ns, estimated=True)
+
+    def _change(
+        self, verb: Verb, found: T, seen_ns: int, *, estimated: bool = False
+    ) -> Change:
+        name, version = self._kind.name, self._api_version
+        return Change(name, verb, found, seen_ns, estimated, version)
 
 
 def _is_same(found: Object, before: Object) -> bool:

@@ -13,7 +13,14 @@ import pytest
 
 from goodput_exporter.sources.kubernetes.changes import Verb
 from goodput_exporter.sources.kubernetes.decoding import Reader
-from goodput_exporter.sources.kubernetes.kinds import EVENTS, JOBS, NODES, PODS, Kind
+from goodput_exporter.sources.kubernetes.kinds import (
+    EVENTS,
+    JOBS,
+    NODES,
+    PODS,
+    Kind,
+    manifests,
+)
 from goodput_exporter.sources.kubernetes.objects import Pod, identity, plain
 from goodput_exporter.sources.kubernetes.store import Store
 from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble
@@ -21,6 +28,8 @@ from tests.fakes.kube_objects import Json, event, job, node, pod
 
 HONEST = {"Pod": pod("p"), "Node": node("n"), "Event": event("e"), "Job": job("j")}
 KINDS: dict[str, Kind[Any]] = {"Pod": PODS, "Node": NODES, "Event": EVENTS, "Job": JOBS}
+HONEST["JobSet"] = job("s")
+KINDS["JobSet"] = manifests("JobSet", "jobset.x-k8s.io", "jobsets", ("v1alpha2",))
 ODD: list[object] = [
     None, True, -1, 10**400, 0.5, 1e308, "", "8", "\ud800", "a" * 5000, [], [None],
     [[]], ["x"], {}, {"x": None}, {"name": 5}, {"": {"": []}},
