@@ -49,8 +49,7 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         if fold.asked and fold.opened_ns < at_ns:
             note(fold.book, at_ns, EventKind.RESIZED, devices=placement.asked)
         fold.asked = placement.asked
-    goes_on = before is not None and before.ended is None
-    ran = goes_on and before is not None and before.stage is Stage.RUNNING
+    ran_on = _ran_on(before)
     fold.placed, fold.owner = placement, placement.owner
     fold.kind = placement.owner.kind
     if fold.stepping_on or (fold.active is not None and placement.is_elastic):
@@ -60,11 +59,11 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         _end(fold, placement, was_out=was_out)
     elif placement.stage is Stage.RUNNING:
         _all_run(fold, at_ns, was_out=was_out)
-    elif ran and placement.is_elastic and placement.running >= _ran_on(before):
+    elif ran_on and placement.is_elastic and placement.running >= ran_on:
         # It grows: nothing of it is gone, and it steps on until more is there.
         fold.stepping_on = True
         shrink(fold, placement.running if placement.running < fold.asked else None)
-    elif ran:
+    elif ran_on:
         fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
         _lose_pods(fold, placement, rules, was_out=was_out)
     elif not fold.recovering and _fails_to_start(placement, before):
@@ -80,7 +79,11 @@ def _fails_to_start(placement: Placement, before: Placement | None) -> bool:
 
 
 def _ran_on(before: Placement | None) -> int:
-    return 0 if before is None else before.running
+    """Return on how many devices a run ran until now; 0: it did not run."""
+    if before is None or before.ended is not None:
+        return 0
+    # Pods of an earlier workload that are done may still be there, and hold nothing.
+    return before.running if before.stage is Stage.RUNNING else 0
 
 
 def _all_run(fold: Fold, at_ns: int, *, was_out: bool) -> None:
