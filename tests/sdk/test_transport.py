@@ -54,7 +54,7 @@ def test_a_udp_sender_changes_its_port_every_thirty_seconds() -> None:
             connect=_transport.connect,
         )
         found = ports(sock, sender, rig, [2, 2, 2, LONGER_S, 2, LONGER_S])
-        sender.close(ok=True)
+        sender.silence()
 
     first, second, third = found[0], found[3], found[5]
     assert found == [first, first, first, second, second, third]
