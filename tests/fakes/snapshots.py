@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, Final
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.gpu_bookings import GpuGroup
+from goodput_exporter.domain.gpu_stands import Category, Reason
+from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.rollups import GroupKey, GroupView
@@ -258,6 +262,26 @@ def gpu_lost(
         detail="GPU is lost",
     )
     return replace(lost, **changes)
+
+
+def cluster_view() -> ClusterView:
+    """Return the book of three GPUs: one trains, one is shared, one is lost."""
+    model = "NVIDIA H100 80GB HBM3"
+    trains = GpuGroup(model, "pool-a", Category.HELD, Reason.NONE)
+    serves = GpuGroup(model, "pool-a", Category.OTHER_WORKLOAD, Reason.NONE)
+    lost = GpuGroup(model, "", Category.UNAVAILABLE, Reason.LOST)
+    return ClusterView(
+        _at(298),
+        {
+            trains: 400 * NS_PER_SECOND + 1,
+            serves: 49 * NS_PER_SECOND,
+            lost: 149 * NS_PER_SECOND,
+        },
+        {trains: Fraction(3, 2), serves: Fraction(1, 2)},
+        {("unobserved", "held"): 12 * NS_PER_SECOND},
+        too_late=1,
+        disputes=2,
+    )
 
 
 def health(**changes: Any) -> ExporterHealth:  # noqa: ANN401 - any field of it

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
+from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.own_families import GPUS, HEALTH
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import RUNS
 from tests.fakes.snapshots import (
     bare_run_view,
+    cluster_view,
     gpu_lost,
     gpu_sample,
     group_view,
@@ -32,8 +34,9 @@ def golden_page() -> str:
         bare_run_view(),
         gpus=[gpu_sample(0), gpu_lost(3)],
         groups=(group_view(),),
+        cluster=cluster_view(),
     )
-    text = MetricsPage((RUNS, RUN_GROUPS, GPUS, HEALTH)).render(now).decode()
+    text = MetricsPage((RUNS, RUN_GROUPS, CLUSTER, GPUS, HEALTH)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 
 
@@ -50,6 +53,7 @@ def test_every_metric_of_the_catalogue_is_exported() -> None:
         run_view("wrong", steps_redone=-1),
         gpus=[gpu_sample(0), gpu_lost(3)],
         groups=(group_view(),),
+        cluster=cluster_view(),
     )
 
     page = MetricsPage().render(here).decode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Reattribution, Restatement
+from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.ratios import LayerRatios
@@ -220,3 +221,4 @@ class Snapshot:
     gpus: tuple[GpuSample | GpuLost, ...]
     health: ExporterHealth
     groups: tuple[GroupView, ...] = ()
+    cluster: ClusterView | None = None

@@ -222,6 +222,44 @@ GROUP_RATIO: Final = gauge(
     unit="ratio",
 )
 
+# The cluster book: every physical GPU is at every instant in one category.
+CLUSTER: Final = ("gpu_model", "node_pool", "category", "reason")
+CLUSTER_GPU_SECONDS: Final = counter(
+    "goodput_cluster_gpu_seconds_total",
+    "Sealed time of physical GPUs by category; reason says why they are unavailable "
+    "or unobserved. Shared GPUs count once, in parts.",
+    *CLUSTER,
+    unit="seconds",
+    in_ns=True,
+)
+CLUSTER_GPUS: Final = gauge(
+    "goodput_cluster_gpus",
+    "Physical GPUs by category at the last sealed instant; shared ones in parts.",
+    *CLUSTER,
+)
+CLUSTER_RESTATED: Final = counter(
+    "goodput_cluster_restated_gpu_seconds_total",
+    "Time of physical GPUs that later evidence moved in the settled view.",
+    "from_category",
+    "to_category",
+    unit="seconds",
+    in_ns=True,
+)
+CLUSTER_SEALED: Final = gauge(
+    "goodput_cluster_sealed_timestamp_seconds",
+    "Up to when the time of the physical GPUs is sealed.",
+    unit="seconds",
+    in_ns=True,
+)
+CLUSTER_TOO_LATE: Final = counter(
+    "goodput_cluster_words_too_late_total",
+    "Reports on a node's GPUs that came too late to change all that they told of.",
+)
+CLUSTER_DISPUTES: Final = counter(
+    "goodput_cluster_gpu_disputes_total",
+    "How often a node named a GPU that was in another node's book; it counts once.",
+)
+
 # GPUs of this node. What a device does not support is absent.
 GPU_UP: Final = gauge(
     "goodput_gpu_up", "1 if the GPU answered when it was last asked, else 0.", *GPU

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import AnyFamily, Group
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
@@ -24,7 +25,7 @@ from goodput_exporter.exposition.metric import Kind, Metric
 from goodput_exporter.exposition.own_families import GPUS, HEALTH
 from goodput_exporter.exposition.run_families import RUNS
 
-GROUPS: Final[tuple[Group[Any], ...]] = (RUNS, RUN_GROUPS, GPUS, HEALTH)
+GROUPS: Final[tuple[Group[Any], ...]] = (RUNS, RUN_GROUPS, CLUSTER, GPUS, HEALTH)
 """Without process metrics: a registry has its own collector for those."""
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any, Final
 
 from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import Group
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
@@ -24,7 +25,14 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 GZIP_LEVEL: Final = 1
 """Level 9 takes over ten times as long for a page a fifth smaller."""
 
-GROUPS: Final[tuple[Group[Any], ...]] = (RUNS, RUN_GROUPS, GPUS, HEALTH, PROCESS)
+GROUPS: Final[tuple[Group[Any], ...]] = (
+    RUNS,
+    RUN_GROUPS,
+    CLUSTER,
+    GPUS,
+    HEALTH,
+    PROCESS,
+)
 
 
 class MetricsPage:

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
+from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.metric import Kind, Metric
 from goodput_exporter.exposition.own_families import GPUS, HEALTH, PAGE, PROCESS
@@ -15,7 +16,7 @@ from goodput_exporter.exposition.run_families import RUNS
 TARGET_LABELS = {"job", "instance", "pod", "namespace", "node", "container"}
 FILLED = [
     family.metric
-    for group in (RUNS, RUN_GROUPS, GPUS, HEALTH, PROCESS)
+    for group in (RUNS, RUN_GROUPS, CLUSTER, GPUS, HEALTH, PROCESS)
     for family in group.families
 ] + [family.metric for family in PAGE]
 
