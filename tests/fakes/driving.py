@@ -314,7 +314,7 @@ def account_of(booked: Iterable[Segment], run: TrueRun) -> Mapping[RunState, int
 
 
 MATCH_NS = 150 * NS_PER_SECOND
-"""An incident is the one whose first end is no farther away."""
+"""An incident is one that was noticed between its first event and so long after."""
 
 
 def _judge(found: Compared, run: TrueRun, driven: Driven) -> None:
