@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from goodput_exporter.domain.accounting import Account, Segment
@@ -317,15 +318,16 @@ MATCH_NS = 150 * NS_PER_SECOND
 """An incident is one that was noticed between its first event and so long after."""
 
 
+def _apart(true: TrueIncident, said: Interruption) -> int:
+    return abs(said.detected_ns - true.ended_ns)
+
+
 def _judge(found: Compared, run: TrueRun, driven: Driven) -> None:
     said = driven.ledger.incidents(RunKey(CLUSTER, NAMESPACE, run.run))
     for true in run.incidents:
-        near = [
-            i
-            for i in said
-            if true.began_ns - MATCH_NS <= i.detected_ns <= true.ended_ns + MATCH_NS
-        ]
-        best = min(near, key=lambda i: abs(i.detected_ns - true.ended_ns), default=None)
+        first_ns, last_ns = true.began_ns - MATCH_NS, true.ended_ns + MATCH_NS
+        near = [one for one in said if first_ns <= one.detected_ns <= last_ns]
+        best = min(near, key=partial(_apart, true), default=None)
         if best is not None:
             said.remove(best)
         cause = None if best is None else best.cause
