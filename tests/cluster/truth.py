@@ -1,0 +1,57 @@
+"""What a story knows for itself, to hold the books against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+
+from goodput_exporter.domain.placement import STATE_OF_STAGE, Placement
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from tests.cluster.following import Following
+
+SECOND_S = 1.0
+"""The API's dates are whole seconds; a tick is a quarter of one."""
+
+
+def is_within(one: Placement, from_ns: int, until_ns: int | None = None) -> bool:
+    """
+    Tell whether a placement is dated between two instants of the story.
+
+    Args:
+        one: The placement.
+        from_ns: When the story did something.
+        until_ns: When its effect was seen; None means now.
+    """
+    last_ns = time.time_ns() if until_ns is None else until_ns
+    return from_ns - NS_PER_SECOND <= one.at_ns <= last_ns
+
+
+def books_agree(books: Following, told: Iterable[Placement]) -> bool:
+    """
+    Tell whether a run's account is what its placements amount to, state by state.
+
+    The ranks say nothing in these stories, so the stage is all there is.
+    """
+    told = list(told)
+    end_ns = told[-1].at_ns
+    spent = books.settle(told[-1].key, end_ns)
+    expected: dict[str, float] = {}
+    for one, following in pairwise(told):
+        state = STATE_OF_STAGE[one.stage].value
+        lasted_s = (following.at_ns - one.at_ns) / NS_PER_SECOND
+        expected[state] = expected.get(state, 0.0) + one.asked * lasted_s
+    expected = {state: seconds for state, seconds in expected.items() if seconds}
+    most = max(one.asked for one in told) * SECOND_S
+    wrong = {
+        state: (expected.get(state, 0.0), spent.get(state, 0.0))
+        for state in expected | spent
+        if abs(expected.get(state, 0.0) - spent.get(state, 0.0)) > most
+    }
+    assert not wrong, f"told and booked GPU-seconds differ: {wrong}"
+    return True
+
+
+def reasons(books: Following, subject: str) -> set[str]:
+    """Return every reason that was told about a subject, such as ``pod/NS/NAME``."""
+    return {one.reason for one in books.evidence if one.subject == subject}
