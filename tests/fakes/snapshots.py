@@ -293,6 +293,7 @@ def health(**changes: Any) -> ExporterHealth:  # noqa: ANN401 - any field of it
         ticks=303,
         datagrams_accepted={"unix": 1200, "udp": 34},
         datagrams_rejected={"not_json": 2, "bad_field": 1},
+        evidence_failures={"maintenance": 1},
         datagrams_lost=5,
         ledger_entries=42,
         ledger_commits=40,

@@ -118,6 +118,42 @@ class LedgerFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Raw observations, kept so that the books can be folded again."""
+
+    folder: Annotated[
+        Path | None,
+        Setting(
+            "Where every tick's observations are recorded, compressed, for `ledger "
+            "replay`; without it nothing is recorded."
+        ),
+    ] = None
+    most_mebibytes: Annotated[
+        int,
+        Setting(
+            "Of all recorded files; the oldest go first.", unit="mebibytes", at_least=1
+        ),
+    ] = 256
+    keep_days: Annotated[
+        int,
+        Setting("Recorded files that are older go.", unit="days", at_least=1),
+    ] = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What else may explain why a run ended, beside its processes and GPUs."""
+
+    nvrx_folder: Annotated[
+        Path | None,
+        Setting(
+            "Where NVRx's in-job launcher writes its `cycle_info` files; without it "
+            "none are read."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What this machine is called in run keys and labels."""
 
@@ -293,4 +329,6 @@ class Settings:
     stall: Stall = field(default_factory=Stall)
     run: Run = field(default_factory=Run)
     retention: Retention = field(default_factory=Retention)
+    recording: Recording = field(default_factory=Recording)
+    evidence: Evidence = field(default_factory=Evidence)
     log: Log = field(default_factory=Log)

@@ -189,6 +189,8 @@ class ExporterHealth:
         ledger_up: The last commit succeeded.
         clock_skew_seconds: Wall clock minus ledger clock.
         collector_errors: Per metric family that failed to render.
+        recording_failures: Ticks that could not be recorded.
+        evidence_failures: Times that a source of evidence could not be read.
         runs_refused, run_setbacks: What the bookkeeper could not take, or go on with.
         gpu_source_up: NVML answered the last time; None where there is no driver.
     """
@@ -205,6 +207,8 @@ class ExporterHealth:
     ledger_failures: int = 0
     ledger_up: bool = True
     clock_skew_seconds: float = 0.0
+    recording_failures: int = 0
+    evidence_failures: Mapping[str, int] = field(default_factory=dict)
     runs_refused: int = 0
     run_setbacks: int = 0
     gpu_source_up: bool | None = None

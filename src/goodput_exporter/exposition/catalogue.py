@@ -361,6 +361,15 @@ LEDGER_COMMITS: Final = counter(
 LEDGER_FAILURES: Final = counter(
     "goodput_ledger_failures_total", "Commits that failed; their entries are retried."
 )
+RECORDING_FAILURES: Final = counter(
+    "goodput_recording_failures_total",
+    "Ticks that could not be recorded; a replay will show the gap.",
+)
+EVIDENCE_FAILURES: Final = counter(
+    "goodput_evidence_failures_total",
+    "Times that a source of evidence could not be read.",
+    "source",
+)
 CLOCK_SKEW: Final = gauge(
     "goodput_clock_skew_seconds",
     "How far the wall clock was stepped away from the ledger's clock.",

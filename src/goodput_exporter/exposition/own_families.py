@@ -130,6 +130,11 @@ HEALTH: Final = Group(
         _health(names.LEDGER_ENTRIES, lambda health: health.ledger_entries),
         _health(names.LEDGER_COMMITS, lambda health: health.ledger_commits),
         _health(names.LEDGER_FAILURES, lambda health: health.ledger_failures),
+        _health(names.RECORDING_FAILURES, lambda health: health.recording_failures),
+        Family(
+            names.EVIDENCE_FAILURES,
+            lambda now: _by_name(now.health.evidence_failures),
+        ),
         _health(names.CLOCK_SKEW, lambda health: health.clock_skew_seconds),
         Family(
             names.BUILD_INFO,

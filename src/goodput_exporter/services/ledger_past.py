@@ -5,9 +5,8 @@ from __future__ import annotations
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.statistics import MeanTime, mtti, mttr
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.report.reliability import run_book
-from goodput_exporter.services.reading_runs import find_run, read_run
+from goodput_exporter.services.reading_runs import Told, find_run, read_run
 
 
 class LedgerPast:
@@ -18,7 +17,7 @@ class LedgerPast:
         ledger: Any thread may read it.
     """
 
-    def __init__(self, ledger: Reader) -> None:
+    def __init__(self, ledger: Told) -> None:
         self._ledger = ledger
 
     def runs(self, names: tuple[str, ...]) -> list[History]:

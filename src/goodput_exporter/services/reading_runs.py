@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Protocol
 
 from goodput_exporter.analysis.histories import History, RunFacts, history
 from goodput_exporter.analysis.stretches import Pricing
@@ -17,12 +17,26 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import BadInputError, LedgerCorruptError
 from goodput_exporter.exposition.addresses import full_name
+from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.ledger import BookedRun, Reader
 from goodput_exporter.ledger.state import decode_state
 
 NEARNESS: Final = 0.5
 """How alike a known name must be to be offered: typing errors, not guesses."""
 OFFERED: Final = 3
+
+
+class Told(Protocol):
+    """What is read of a ledger here, whether this process writes it or another."""
+
+    def runs(self) -> list[BookedRun]:
+        """Return every run, in the order of their keys."""
+
+    def bookings(self, key: RunKey) -> Iterator[Entry]:
+        """Yield one run's entries in the order of their numbers."""
+
+    def state_of(self, key: RunKey) -> bytes | None:
+        """Return one run's last state, closed or not; None if it never had one."""
 
 
 def find_run(runs: Iterable[BookedRun], name: str) -> BookedRun:
@@ -56,7 +70,7 @@ def nearest_runs(keys: Iterable[RunKey], name: str) -> list[str]:
 
 
 def read_run(
-    ledger: Reader, run: BookedRun, *, pricing: Pricing | None = None
+    ledger: Told, run: BookedRun, *, pricing: Pricing | None = None
 ) -> History:
     """Read all entries of one run, and what its last state says beside them."""
     bookings = (entry.booking for entry in ledger.bookings(run.key))
@@ -78,7 +92,7 @@ def booked_in(ledger: Reader, run: History, window: Span) -> Account:
     return Account() if inside is None else ledger.account(run.key, inside)
 
 
-def fold_in(ledger: Reader, key: RunKey) -> Fold | None:
+def fold_in(ledger: Told, key: RunKey) -> Fold | None:
     """Return the fold that a run goes on from, or None if it cannot be read."""
     try:
         state = ledger.state_of(key)

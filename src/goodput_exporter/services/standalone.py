@@ -30,10 +30,11 @@ from goodput_exporter.exposition.auth import AuditRecord
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.opening import open_ledger
-from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.desk import Desk, answer
+from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 from goodput_exporter.sources.nvml import NvmlSource
 
@@ -80,15 +81,9 @@ class Station:
             udp=udp_of(settings),
         )
         self._nvml = nvml_of(settings, self._clock)
-        self._books = Bookkeeper(
-            ledger,
-            rules_of(settings),
-            cluster=settings.identity.cluster,
-            namespace=settings.identity.namespace,
-            silence_ns=ns(settings.books.silence_seconds),
-            retention_ns=ns(settings.retention.finished_seconds),
-            node=settings.identity.node,
-        )
+        self._journal = Journal(settings, rules_of(settings), ledger)
+        self._books = self._journal.books
+        self._witness = Witness(settings)
         self._desk = Desk()
         self._page = MetricsPage()
         self._started_ns = self._clock.now_ns()
@@ -119,8 +114,9 @@ class Station:
         """Take what is still queued, book it, and let go of everything."""
         self._ticker.stop()
         self._heartbeats.close()
-        self._books.take(self._heartbeats.drain())
-        self._books.tick(self._clock.now_ns(), self._changed_meta())
+        self._journal.take(self._heartbeats.drain())
+        self._journal.tick(self._clock.now_ns(), self._changed_meta())
+        self._journal.close()
         if self._nvml is not None:
             self._nvml.close()
         _log.info("stopped; all that was received is in the ledger or with its senders")
@@ -137,12 +133,14 @@ class Station:
         )
 
     def _tick(self, pace: Pace) -> None:
-        self._books.take(self._heartbeats.drain())
+        self._journal.take(self._heartbeats.drain())
         now_ns = self._clock.now_ns()
-        asked = self._desk.serve(self._books, now_ns)
-        is_committed = self._books.tick(now_ns, self._changed_meta())
-        answer(asked, is_committed=is_committed)
         gpus = () if self._nvml is None else tuple(self._nvml.read())
+        xids = () if self._nvml is None else self._nvml.xids()
+        self._journal.take(self._witness.drain(gpus, xids, now_ns))
+        asked = self._desk.serve(self._books, now_ns)
+        is_committed = self._journal.tick(now_ns, self._changed_meta())
+        answer(asked, is_committed=is_committed)
         names = {gpu.uuid: gpu.name for gpu in gpus if isinstance(gpu, GpuSample)}
         snapshot = Snapshot(
             at_ns=now_ns,
@@ -169,6 +167,8 @@ class Station:
             ledger_entries=self._books.entries,
             ledger_commits=self._books.commits,
             ledger_failures=self._books.failures,
+            recording_failures=self._journal.failures,
+            evidence_failures=self._witness.failures(),
             ledger_up=self._books.is_committing,
             runs_refused=self._books.refused,
             run_setbacks=self._books.setbacks,
@@ -190,9 +190,9 @@ class Station:
         """Look after the processes that an earlier life of this program knew."""
         now_ns = self._clock.now_ns()
         known = json.loads(self._meta.get(WATCHED, "{}"))
-        folds = self._books.resume(now_ns)
+        folds = self._journal.resume(now_ns)
         for fold in folds:
-            self._books.take(self._exits_while_away(fold, known, now_ns))
+            self._journal.take(self._exits_while_away(fold, known, now_ns))
         if folds:
             _log.info("resumed", extra={"runs": len(folds)})
 

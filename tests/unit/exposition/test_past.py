@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, cast
 
 import pytest
 from fastapi import FastAPI
@@ -15,9 +14,6 @@ from tests.fakes.asking import get
 from tests.fakes.office import Office
 from tests.fakes.ranks import Rank
 from tests.fakes.stories import START_S
-
-if TYPE_CHECKING:
-    from goodput_exporter.ledger.ledger import Reader
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +27,7 @@ def office() -> Office:
 
 def past_of(office: Office) -> LedgerPast:
     """Return the API's door to an office's ledger."""
-    # The ledger in memory keeps no daily accounts, and nothing here asks for them.
-    return LedgerPast(cast("Reader", office.ledger))
+    return LedgerPast(office.ledger)
 
 
 @pytest.fixture
