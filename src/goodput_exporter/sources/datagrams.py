@@ -164,6 +164,7 @@ def report_of(  # noqa: PLR0913 - what the wire cannot say about itself
     run_id: str | None,
     verified: bool,
     pid: int | None,
+    pod: str | None = None,
 ) -> RankReport:
     """
     Turn a message into the domain's words: nanoseconds, phases, None for absent.
@@ -174,8 +175,9 @@ def report_of(  # noqa: PLR0913 - what the wire cannot say about itself
         up_ns: As admitted, after clamping.
         cum_ns: The same.
         run_id: As admitted; the first run id of an incarnation stays.
-        verified: Whether the kernel vouches for the sender.
-        pid: Its process, then.
+        verified: Whether the kernel or the network vouches for the sender.
+        pid: Its process, where the kernel does.
+        pod: ``NAMESPACE/NAME`` of its pod, where that is known.
     """
     return RankReport(
         message.inc,
@@ -209,6 +211,7 @@ def report_of(  # noqa: PLR0913 - what the wire cannot say about itself
         SOURCES.get(message.src, "auto"),
         verified,
         pid,
+        pod,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from goodput_exporter.clock import Clock
 from goodput_exporter.domain.observations import RunObservation
 from goodput_exporter.errors import SourceUnavailableError
+from goodput_exporter.sources.identity import Identities, Pods
 from goodput_exporter.sources.intake import Intake
 from goodput_exporter.sources.limits import Limits
 from goodput_exporter.sources.processes import ProcessExit, start_ticks_of
@@ -34,6 +35,7 @@ class HeartbeatSource:
         udp: Host and port of the UDP socket, or None; port 0 lets the kernel
             choose.
         limits: What one sender, and all of them together, may cost.
+        pods: Who knows this node's pods, and with them the senders'; None is nobody.
         socket_mode, directory_mode: Of the socket file and of its directory,
             if that must be made.
 
@@ -48,6 +50,7 @@ class HeartbeatSource:
         unix_path: Path | None = None,
         udp: tuple[str, int] | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        pods: Pods | None = None,
         socket_mode: int = SOCKET_MODE,
         directory_mode: int = DIRECTORY_MODE,
     ) -> None:
@@ -62,7 +65,8 @@ class HeartbeatSource:
             if self._unix is not None:
                 self._unix.close()
             raise
-        self._reception = Reception(clock, limits)
+        identities = None if pods is None else Identities(pods)
+        self._reception = Reception(clock, limits, identities)
         self._is_closed = False
         self._intake = Intake(
             None if self._unix is None else self._unix.socket,

@@ -6,7 +6,7 @@ from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
-from goodput_exporter.sources.claims import Claims, is_unnamed
+from goodput_exporter.sources.claims import Claims, Name, is_unnamed
 from goodput_exporter.sources.limits import Limits
 from goodput_exporter.sources.messages import Message
 from goodput_exporter.sources.processes import Process
@@ -29,21 +29,29 @@ class Track:
         owner: Who may speak for it.
         pid: The process it lives in, where the kernel said so.
         process: The same, where its exit is watched.
+        is_vouched: The kernel or the network says who its owner is.
     """
 
     __slots__ = (
-        "at_ns", "cum_ns", "ended", "first_at_ns", "first_up_ns", "inc", "owner",
-        "pid", "process", "rank", "run_id", "seq", "up_ns",
+        "at_ns", "cum_ns", "ended", "first_at_ns", "first_up_ns", "inc", "is_vouched",
+        "name", "owner", "pid", "process", "rank", "seq", "up_ns",
     )  # fmt: skip
 
     def __init__(
-        self, inc: str, owner: str, pid: int | None, process: Process | None
+        self,
+        inc: str,
+        owner: str,
+        pid: int | None,
+        process: Process | None,
+        *,
+        is_vouched: bool,
     ) -> None:
         self.inc = inc
         self.owner = owner
         self.pid = pid
         self.process = process
-        self.run_id: str | None = None
+        self.is_vouched = is_vouched
+        self.name: Name | None = None
         self.rank: int | None = None
         self.seq = -1
         self.first_at_ns = 0
@@ -52,6 +60,11 @@ class Track:
         self.up_ns = 0
         self.cum_ns: dict[Phase, int] = {}
         self.ended = False
+
+    @property
+    def run_id(self) -> str | None:
+        """Return the run that it has named."""
+        return None if self.name is None else self.name[1]
 
     @property
     def is_fresh(self) -> bool:
@@ -97,16 +110,17 @@ class Incarnations:
         track = self._tracks.get(message.inc)
         # Before anything is kept or changed: a stranger leaves no trace. Saying
         # no name is no way in either, for the incarnation's own name counts.
-        named = None if track is None else track.run_id
-        self._claims.check(named or message.run, message.inc, sender.uid)
+        said = None if message.run is None else (sender.namespace, message.run)
+        named = None if track is None else track.name
+        self._claims.check(named or said, message.inc, sender.claimant)
         if track is None:
             track = self._open(message, sender, at_ns)
         elif track.owner != sender.owner:
             self._hand_over(track, sender)
         up_ns = round(message.up * NS_PER_SECOND)
         _refuse_the_impossible(track, message.seq, up_ns, cum_ns)
-        flaws = self._name(track, message.run, at_ns)
-        self._claims.claim(track.run_id, sender.uid)
+        flaws = self._name(track, said, at_ns)
+        self._claims.claim(track.name, sender.claimant)
         if track.is_fresh:
             up_ns, clamped = _begin(track, at_ns, up_ns, cum_ns)
         else:
@@ -133,7 +147,14 @@ class Incarnations:
             or len(self._tracks) >= self._limits.incarnations
         ):
             raise RefusedError(Reason.INCARNATIONS, f"inc {message.inc}")
-        return self._add(Track(message.inc, sender.owner, sender.pid, sender.process))
+        track = Track(
+            message.inc,
+            sender.owner,
+            sender.pid,
+            sender.process,
+            is_vouched=sender.is_vouched,
+        )
+        return self._add(track)
 
     def _add(self, track: Track) -> Track:
         self._tracks[track.inc] = track
@@ -141,28 +162,28 @@ class Incarnations:
         return track
 
     def _hand_over(self, track: Track, sender: Sender) -> None:
-        """Let a verified process take what nobody verified held; never else."""
-        if track.pid is not None or sender.pid is None or track.ended:
+        """Let a verified sender take what nobody verified held; never else."""
+        if track.is_vouched or not sender.is_vouched or track.ended:
             raise RefusedError(Reason.SENDER, f"inc {track.inc}")
         self._disown(track)
         track.owner, track.pid = sender.owner, sender.pid
-        track.process = sender.process
+        track.process, track.is_vouched = sender.process, True
         self._by_owner.setdefault(track.owner, {})[track.inc] = track
 
-    def _name(self, track: Track, run_id: str | None, at_ns: int) -> tuple[Flaw, ...]:
+    def _name(self, track: Track, said: Name | None, at_ns: int) -> tuple[Flaw, ...]:
         """Keep the first run id of an incarnation: one life serves one run."""
-        if run_id is None or run_id == track.run_id:
+        if said is None or (track.name is not None and said[1] == track.name[1]):
             return ()
-        if track.run_id is not None:
+        if track.name is not None:
             return (Flaw.RUN_CHANGED,)
-        if not self._claims.has_room(run_id):
+        if not self._claims.has_room(said):
             self._sweep(at_ns, keep=track)
-            if not self._claims.has_room(run_id):
+            if not self._claims.has_room(said):
                 if track.is_fresh and track.process is None:
                     self._evict(track)
-                raise RefusedError(Reason.RUNS, f"run {run_id}")
-        self._claims.keep(run_id)
-        track.run_id = run_id
+                raise RefusedError(Reason.RUNS, f"run {said[1]}")
+        self._claims.keep(said)
+        track.name = said
         return ()
 
     def _count_loss(self, track: Track, seq: int, at_ns: int) -> None:
@@ -178,7 +199,8 @@ class Incarnations:
         """Take up an incarnation that an earlier life of the exporter knew."""
         track = self._tracks.get(inc)
         if track is None:
-            track = self._add(Track(inc, owner_of(process.pid), process.pid, process))
+            owner = owner_of(process.pid)
+            track = self._add(Track(inc, owner, process.pid, process, is_vouched=True))
             track.at_ns = at_ns
 
     def restore_claim(self, inc: str, run_id: str, uid: int | None) -> None:
@@ -186,11 +208,11 @@ class Incarnations:
         if is_unnamed(run_id, inc):
             return
         track = self._tracks[inc]
-        if track.run_id is None:
+        if track.name is None:
             # Beyond the bound on names too: the ledger knew it as alive.
-            self._claims.keep(run_id)
-            track.run_id = run_id
-        self._claims.claim(track.run_id, uid)
+            track.name = ("", run_id)
+            self._claims.keep(track.name)
+        self._claims.claim(track.name, uid)
 
     def get(self, inc: str) -> Track | None:
         """Return what is known of an incarnation."""
@@ -243,7 +265,7 @@ class Incarnations:
     def _evict(self, track: Track) -> None:
         del self._tracks[track.inc]
         self._disown(track)
-        self._claims.drop(track.run_id)
+        self._claims.drop(track.name)
 
     def _disown(self, track: Track) -> None:
         own = self._by_owner.get(track.owner)

@@ -181,12 +181,12 @@ class Intake(threading.Thread):
             sender = self._udp_senders.get(key)
             if sender is None:
                 bucket = Bucket(self._limits, now_ns)
-                sender = udp_sender(address[0], address[1], bucket)
+                sender = udp_sender(address[0], address[1], bucket, now_ns)
                 sender = self._meet(self._udp_senders, key, sender, now_ns)
             self._take(data, sender, now_ns)
 
     def _meet_unix(self, credentials: bytes, now_ns: int) -> Sender | None:
-        sender = unix_sender(credentials, Bucket(self._limits, now_ns))
+        sender = unix_sender(credentials, Bucket(self._limits, now_ns), now_ns)
         met = self._meet(self._unix_senders, credentials, sender, now_ns)
         if met is not None and met.pid is not None:
             try:

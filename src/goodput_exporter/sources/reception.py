@@ -13,6 +13,7 @@ from goodput_exporter.domain.observations import (
 )
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.datagrams import decode, phases_of, report_of
+from goodput_exporter.sources.identity import Identities
 from goodput_exporter.sources.incarnations import Incarnations
 from goodput_exporter.sources.limits import Limits, LogGate
 from goodput_exporter.sources.messages import Message
@@ -44,10 +45,14 @@ class Reception:
     Args:
         clock: The ledger's clock.
         limits: What one sender, and all of them together, may cost.
+        identities: Ties senders to pods; None where there are none.
     """
 
-    def __init__(self, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, clock: Clock, limits: Limits, identities: Identities | None = None
+    ) -> None:
         self._clock = clock
+        self._identities = identities
         self._incarnations = Incarnations(limits)
         self._gate = LogGate(limits.log_lines_per_minute)
         self.tally = Tally()
@@ -64,6 +69,7 @@ class Reception:
             received_ns: When it was read, on the ledger's clock.
         """
         try:
+            self._identify(sender, received_ns)
             message, drops = decode(data)
             report = self._report(message, sender, received_ns)
         except RefusedError as refusal:
@@ -75,6 +81,11 @@ class Reception:
             self._complain_of_drops(sender, drops, received_ns)
         self.tally.accepted[sender.transport] += 1
         return [report]
+
+    def _identify(self, sender: Sender, now_ns: int) -> None:
+        if self._identities is None or self._identities.settle(sender, now_ns):
+            return
+        raise RefusedError(Reason.IDENTITY, f"no pod is known of {sender.name} yet")
 
     def _report(self, message: Message, sender: Sender, received_ns: int) -> RankReport:
         at_ns, flaws = self._position(message.mo, sender.process, received_ns)
@@ -88,8 +99,9 @@ class Reception:
             up_ns=track.up_ns,
             cum_ns=cum_ns,
             run_id=track.run_id,
-            verified=sender.pid is not None,
+            verified=sender.is_vouched,
             pid=sender.pid,
+            pod=None if sender.pod is None else "/".join(sender.pod.name),
         )
 
     def _position(

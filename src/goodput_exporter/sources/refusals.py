@@ -25,6 +25,7 @@ class Reason(StrEnum):
     ENDED = "ended"
     SENDER = "sender"
     OWNER = "owner"
+    IDENTITY = "identity"
     INCARNATIONS = "incarnations"
     RUNS = "runs"
     RATE = "rate"
@@ -63,6 +64,8 @@ ADVICE: Final = MappingProxyType(
         Reason.OWNER: "a run belongs to the first user whom the kernel vouched for; "
         "another user needs a run name of its own, and over UDP or from another pid "
         "namespace nobody is vouched for: use the Unix socket and the host's pids",
+        Reason.IDENTITY: "the kubelet has not named the sender's pod yet; it is asked "
+        "again, and what the sender says meanwhile it will repeat",
         Reason.INCARNATIONS: "too many live incarnations; is inc drawn anew for every "
         "message instead of every process?",
         Reason.RUNS: "too many run names; is the run id drawn anew for every process?",

@@ -8,6 +8,7 @@ from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.limits import Bucket, Limits
+from goodput_exporter.sources.pod_directory import PodRecord
 from goodput_exporter.sources.processes import Process
 
 CREDENTIALS: Final = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -25,9 +26,14 @@ class Sender:
         pid: Set where the kernel vouches for it.
         bucket: Its allowance.
         uid: Its user, set where the pid is; runs belong to it.
+        address: Where UDP datagrams of it come from; empty else.
+        met_ns: When it was first heard, on the ledger's clock.
     """
 
-    __slots__ = ("bucket", "name", "owner", "pid", "process", "transport", "uid")
+    __slots__ = (
+        "address", "bucket", "judged_by", "met_ns", "name", "owner", "pid", "pod",
+        "pod_uid", "process", "transport", "uid",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - what the kernel says of a sender, in one place
         self,
@@ -38,6 +44,8 @@ class Sender:
         bucket: Bucket,
         *,
         uid: int | None = None,
+        address: str = "",
+        met_ns: int = 0,
     ) -> None:
         self.transport = transport
         self.name = name
@@ -45,10 +53,46 @@ class Sender:
         self.pid = pid
         self.bucket = bucket
         self.uid = uid
+        self.address = address
+        self.met_ns = met_ns
         self.process: Process | None = None
+        self.pod: PodRecord | None = None
+        self.pod_uid: str | None = None
+        self.judged_by: object = None
+
+    def become(self, pod: PodRecord | None) -> None:
+        """
+        Be a pod; None is no pod that is known.
+
+        An address is another pod's after a while, and its incarnations are not. A
+        process stays itself: its exit is watched.
+        """
+        self.pod = pod
+        if self.pid is None and self.address:
+            self.owner = f"udp:{self.address}" if pod is None else f"pod:{pod.uid}"
+
+    @property
+    def is_vouched(self) -> bool:
+        """Return whether the kernel or the network says who this is."""
+        return self.pid is not None or self.pod is not None
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of its pod; empty where it is in none that is known."""
+        return "" if self.pod is None else self.pod.name.namespace
+
+    @property
+    def claimant(self) -> int | str | None:
+        """
+        Return to whom a run belongs that it names first; None owns nothing.
+
+        The ranks of a job are pods of one namespace, as they are processes of one
+        user on a machine without pods.
+        """
+        return self.uid if self.pod is None else self.pod.name.namespace
 
 
-def unix_sender(credentials: bytes, bucket: Bucket) -> Sender:
+def unix_sender(credentials: bytes, bucket: Bucket, met_ns: int = 0) -> Sender:
     """
     Name a sender by its SCM_CREDENTIALS.
 
@@ -61,9 +105,10 @@ def unix_sender(credentials: bytes, bucket: Bucket) -> Sender:
         else (0, -1, -1)
     )
     if pid > 0:
-        return Sender("unix", f"unix pid {pid}", owner_of(pid), pid, bucket, uid=uid)
+        name = f"unix pid {pid}"
+        return Sender("unix", name, owner_of(pid), pid, bucket, uid=uid, met_ns=met_ns)
     name = f"unix uid {uid} of another pid namespace"
-    return Sender("unix", name, f"uid:{uid}", None, bucket)
+    return Sender("unix", name, f"uid:{uid}", None, bucket, met_ns=met_ns)
 
 
 def owner_of(pid: int) -> str:
@@ -84,9 +129,17 @@ def uid_of(pid: int) -> int | None:
     return None
 
 
-def udp_sender(host: str, port: int, bucket: Bucket) -> Sender:
+def udp_sender(host: str, port: int, bucket: Bucket, met_ns: int = 0) -> Sender:
     """Name a sender by its source address; nobody vouches for it."""
-    return Sender("udp", f"udp {host}:{port}", f"udp:{host}", None, bucket)
+    return Sender(
+        "udp",
+        f"udp {host}:{port}",
+        f"udp:{host}",
+        None,
+        bucket,
+        address=host,
+        met_ns=met_ns,
+    )
 
 
 def udp_key(host: str, port: int) -> str:
