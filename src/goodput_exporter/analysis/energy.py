@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from goodput_exporter.analysis.counters import (
     LONGEST_GAP_NS,
@@ -123,24 +123,64 @@ def energy_book(
         AccountingError: One GPU is in two states at one instant.
         BadInputError: Two readings of one GPU at one instant differ.
     """
-    of_gpu: defaultdict[str, list[Reading]] = defaultdict(list)
-    for reading in readings:
-        of_gpu[reading.gpu].append(reading)
     tenures: defaultdict[str, list[Held]] = defaultdict(list)
     for tenure in held:
         tenures[tenure.gpu].append(tenure)
+    tiles = {gpu: list(_tiled(of_gpu, window)) for gpu, of_gpu in tenures.items()}
+    found = tiled_energy(readings, tiles, window, longest_gap_ns=longest_gap_ns)
     groups: dict[Group, Energy] = {}
+    for group, _, part in found.tiles:
+        groups[group] = groups.get(group, Energy()) + part
+    return EnergyBook(groups, found.unbooked_millijoules, found.unplaced_millijoules)
+
+
+@dataclass(frozen=True, slots=True)
+class TiledEnergy(Generic[Key]):
+    """
+    Energy tile by tile; see ``EnergyBook`` for the rest.
+
+    Args:
+        tiles: Each with its key, its span and its energy.
+        unbooked_millijoules: Drawn in no tile.
+        unplaced_millijoules: Drawn at nobody knows which instant.
+    """
+
+    tiles: tuple[tuple[Key, Span, Energy], ...]
+    unbooked_millijoules: int
+    unplaced_millijoules: int
+
+
+def tiled_energy(
+    readings: Iterable[Reading],
+    tiles: Mapping[str, Iterable[tuple[Key, Span]]],
+    window: Span,
+    *,
+    longest_gap_ns: int = LONGEST_GAP_NS,
+) -> TiledEnergy[Key]:
+    """
+    Say what was drawn in each tile of each GPU.
+
+    Args:
+        readings: See ``energy_book``.
+        tiles: Per GPU, inside the window, in time order, none over another.
+        window: The half-open span to account for.
+        longest_gap_ns: Over a longer gap nothing is interpolated.
+    """
+    of_gpu: defaultdict[str, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        of_gpu[reading.gpu].append(reading)
+    found: list[tuple[Key, Span, Energy]] = []
     unbooked_mj = unplaced_mj = 0
-    for gpu in dict.fromkeys([*of_gpu, *tenures]):
+    for gpu in dict.fromkeys([*of_gpu, *tiles]):
         energy = drawn(of_gpu.get(gpu, ()), longest_gap_ns=longest_gap_ns)
         unplaced_mj += sum(_unplaced(energy, window))
         placed = [one for one in energy if one.placed]
-        for group, part in _divided(placed, _tiled(tenures.get(gpu, ()), window)):
-            if group is None:
+        for key, tile, part in _divided(placed, _whole(tiles.get(gpu, ()), window)):
+            if key is None:
                 unbooked_mj += part.millijoules or 0
             else:
-                groups[group] = groups.get(group, Energy()) + part
-    return EnergyBook(groups, unbooked_mj, unplaced_mj)
+                found.append((key, tile, part))
+    return TiledEnergy(tuple(found), unbooked_mj, unplaced_mj)
 
 
 def _unplaced(energy: Iterable[Drawn], window: Span) -> Iterator[int]:
@@ -150,7 +190,7 @@ def _unplaced(energy: Iterable[Drawn], window: Span) -> Iterator[int]:
             yield one.millijoules
 
 
-def _tiled(held: Iterable[Held], window: Span) -> Iterator[tuple[Group | None, Span]]:
+def _tiled(held: Iterable[Held], window: Span) -> Iterator[tuple[Group, Span]]:
     end_ns = window.start_ns
     for tenure in sorted(held, key=lambda one: one.span):
         inside = tenure.span.clip(window)
@@ -162,22 +202,32 @@ def _tiled(held: Iterable[Held], window: Span) -> Iterator[tuple[Group | None, S
                 f"and in another state until {end_ns} ns; each instant is booked once"
             )
             raise AccountingError(msg)
-        if end_ns < inside.start_ns:
-            yield None, Span(end_ns, inside.start_ns)
         yield (tenure.state, tenure.cause), inside
         end_ns = inside.end_ns
+
+
+def _whole(
+    tiles: Iterable[tuple[Key, Span]], window: Span
+) -> Iterator[tuple[Key | None, Span]]:
+    """Yield tiles, and without a key the time of the window between them."""
+    end_ns = window.start_ns
+    for key, tile in tiles:
+        if end_ns < tile.start_ns:
+            yield None, Span(end_ns, tile.start_ns)
+        yield key, tile
+        end_ns = tile.end_ns
     if end_ns < window.end_ns:
         yield None, Span(end_ns, window.end_ns)
 
 
 def _divided(
-    placed: list[Drawn], tiles: Iterable[tuple[Group | None, Span]]
-) -> Iterator[tuple[Group | None, Energy]]:
+    placed: list[Drawn], tiles: Iterable[tuple[Key | None, Span]]
+) -> Iterator[tuple[Key | None, Span, Energy]]:
     first = 0
-    for group, tile in tiles:
+    for key, tile in tiles:
         while first < len(placed) and placed[first].span.end_ns <= tile.start_ns:
             first += 1
-        yield group, _measured(placed, first, tile)
+        yield key, tile, _measured(placed, first, tile)
 
 
 def _measured(placed: list[Drawn], first: int, inside: Span) -> Energy:

@@ -27,6 +27,7 @@ from goodput_exporter.analysis.money import (
 from goodput_exporter.analysis.prices import Price
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.analysis.usage import Usage
+from goodput_exporter.domain.slots import WHOLE
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, ConfigError
@@ -180,8 +181,8 @@ def _cut(
         if part is None or period is None:
             continue
         # How many and since when is no part of a row's key: it is what is summed.
-        line = _Line(replace(charge.usage, span=period, devices=1), charge.price)
-        yield line, part.length_ns * charge.usage.devices
+        usage = replace(charge.usage, span=period, devices=1, slots=WHOLE)
+        yield _Line(usage, charge.price), replace(charge.usage, span=part).gpu_ns
 
 
 def _inside(span: Span, period: Span, charge_period_ns: int) -> None:

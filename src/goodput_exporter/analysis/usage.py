@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.slots import WHOLE, Slots
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 
-
-class Category(StrEnum):
-    """What the cluster book calls the time of a GPU that no run holds."""
-
-    UNAVAILABLE = "unavailable"
-    UNALLOCATED = "unallocated"
-    TERMINATING = "terminating"
-    OTHER_WORKLOAD = "other_workload"
-
+__all__ = ["Category", "Place", "State", "Usage", "usage_of"]
 
 State = RunState | Category
 """What a GPU does, by whichever book knows."""
@@ -53,6 +46,7 @@ class Usage:
         cause: Why, where the state is bad.
         team: Whose; None carries no label.
         run: Which run; None in the cluster book's own categories.
+        slots: Which part of each GPU, where they are shared.
     """
 
     span: Span
@@ -62,11 +56,12 @@ class Usage:
     cause: Cause = Cause.NONE
     team: str | None = None
     run: RunKey | None = None
+    slots: Slots = WHOLE
 
     @property
     def gpu_ns(self) -> int:
         """Return the GPU time it holds, in nanoseconds x devices."""
-        return self.span.length_ns * self.devices
+        return self.slots.within(self.span) * self.devices
 
 
 def usage_of(
