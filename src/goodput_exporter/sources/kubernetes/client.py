@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -33,6 +34,9 @@ from goodput_exporter.sources.kubernetes.troubles import (
 from goodput_exporter.sources.kubernetes.waits import Waits
 
 OK: Final = 200
+CREATED: Final = 201
+JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
 AGENT: Final = "goodput-exporter"
 MAX_REFUSAL_BYTES: Final = 65_536
 """More of an error page nobody needs."""
@@ -98,26 +102,40 @@ class ApiServer:
         Raises:
             ApiError: No answer, or a refusal.
         """
+        return self._request("GET", path, query, silence_s)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        silence_s: float,
+        sent: tuple[bytes, str] | None = None,
+    ) -> BaseHTTPResponse:
         with self._lock:
             configuration, pool = self._configuration, self._pool
-        request = f"GET {path}"
+        request = f"{method} {path}"
         try:
             headers = headers_of(configuration)
         except (ConfigException, OSError, ValueError) as error:
             msg = f"{request}: the credentials cannot be read: {error}"
             raise ApiError(Trouble.CREDENTIALS, msg) from error
+        body, content_type = sent or (None, JSON)
+        if body is not None:
+            headers["Content-Type"] = content_type
         with readable(request):
             response = pool.request(
-                "GET",
+                method,
                 f"{configuration.host}{path}"
                 + (f"?{urlencode(query)}" if query else ""),
-                headers={"Accept": "application/json", "User-Agent": AGENT, **headers},
+                body=body,
+                headers={"Accept": JSON, "User-Agent": AGENT, **headers},
                 preload_content=False,
                 redirect=False,
                 retries=False,
                 timeout=urllib3.Timeout(connect=self._waits.connect_s, read=silence_s),
             )
-        if response.status != OK:
+        if response.status not in {OK, CREATED}:
             raise _refusal(response, request)
         return response
 
@@ -128,15 +146,45 @@ class ApiServer:
         Raises:
             ApiError: No answer, a refusal, or half a body.
         """
-        response = self.get(path, query, self._waits.answer_s)
-        try:
-            with readable(f"GET {path}"):
-                body = response.read(decode_content=True)
-        except ApiError:
-            response.close()
-            raise
-        response.release_conn()
-        return body
+        return _whole(self.get(path, query, self._waits.answer_s), f"GET {path}")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        silence_s: float,
+        content_type: str = JSON,
+    ) -> bytes:
+        """
+        Send an object; return the whole body of the answer.
+
+        Args:
+            method: Such as ``POST``.
+            path: Below the server's address.
+            body: The object, or what is to be changed of it.
+            silence_s: The longest pause between two reads.
+            content_type: Of the body.
+
+        Raises:
+            ApiError: No answer, a refusal, or half a body.
+        """
+        sent = json.dumps(body).encode(), content_type
+        response = self._request(method, path, {}, silence_s, sent)
+        return _whole(response, f"{method} {path}")
+
+
+def _whole(response: BaseHTTPResponse, request: str) -> bytes:
+    """Return a response's body, and let go of its connection."""
+    try:
+        with readable(request):
+            body = response.read(decode_content=True)
+    except ApiError:
+        response.close()
+        raise
+    response.release_conn()
+    return body
 
 
 def pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
@@ -195,6 +243,7 @@ def _refusal(response: BaseHTTPResponse, request: str) -> ApiError:
         trouble,
         f"{request}: HTTP {response.status}; {said}",
         said.retry_after_s if asked_s is None else asked_s,
+        response.status,
     )
 
 

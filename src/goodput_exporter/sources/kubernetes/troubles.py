@@ -44,14 +44,20 @@ class ApiError(SourceUnavailableError):
         trouble: Which of the closed set.
         message: What happened, to which request.
         retry_after_s: How long the server asks to be left alone, if it says.
+        status: HTTP's, where the server refused the request as a whole.
     """
 
     def __init__(
-        self, trouble: Trouble, message: str, retry_after_s: float | None = None
+        self,
+        trouble: Trouble,
+        message: str,
+        retry_after_s: float | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.trouble = trouble
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):

@@ -81,18 +81,22 @@ def _trainer_variable(raw: Fields) -> str:
 
 
 def key_of(
-    chain: Sequence[Ref], cluster: str, stated: Callable[[str], str]
+    chain: Sequence[Ref],
+    cluster: str,
+    stated: Callable[[str], str],
+    reported: str = "",
 ) -> RunKey | None:
     """
     Name the run of an object; None where its owners are no training.
 
-    A stated run id ties what it is stated on, the top owner's first; else the
-    top owner's uid is the run, never its name.
+    A stated run id ties what it is stated on, the top owner's first; else what its
+    ranks have reported is the run; else the top owner's uid, never its name.
 
     Args:
         chain: The object and its owners, from the bottom to the top.
         cluster: Where all of this is.
         stated: The run id that an object of a uid states.
+        reported: The run id that a rank below the top owner reports.
     """
     top = chain[-1]
     for ref in reversed(chain):
@@ -101,4 +105,4 @@ def key_of(
             return RunKey(cluster, top.namespace, run_id)
     if (top.group, top.kind) in OTHERS:
         return None
-    return RunKey(cluster, top.namespace, top.uid)
+    return RunKey(cluster, top.namespace, reported or top.uid)

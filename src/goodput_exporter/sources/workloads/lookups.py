@@ -73,6 +73,27 @@ def pod_of(register: Register, uid: str) -> Identity | None:
     )
 
 
+def pod_named(register: Register, node: str, said: str) -> str:
+    """
+    Return the uid of a node's pod by its uid, ``NAMESPACE/NAME`` or address.
+
+    ``""`` where the node has no such pod that holds GPUs: an agent speaks for its
+    own node, and what it says of a pod elsewhere names nobody.
+    """
+    pod = register.pods.get(said)
+    if pod is not None:
+        return said if pod.node == node else ""
+    if "/" in said:
+        named = (
+            pod.ref.uid
+            for pod in register.holding(node)
+            if f"{pod.ref.namespace}/{pod.ref.name}" == said
+        )
+        return next(named, "")
+    here = pod_at(register, node, said)
+    return "" if here is None else here.uid
+
+
 def index_of(register: Register, pod: PodRecord) -> int | None:
     """
     Return a pod's place among the pods with GPUs of its run.

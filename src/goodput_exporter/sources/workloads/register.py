@@ -36,6 +36,7 @@ class Register:
         key_of: The run of every pod and workload; None for no training.
         on_node: Pods by node.
         stated: Run ids that objects state, by uid.
+        reported: Run ids that ranks report, by their top owner's uid.
         sizes: GPUs of claims, by namespace.
         touched: Runs that something has changed for.
         moved: Runs that lost an object to another run, with that run.
@@ -54,6 +55,7 @@ class Register:
         default_factory=lambda: defaultdict(set)
     )
     stated: dict[str, str] = field(default_factory=dict)
+    reported: dict[str, str] = field(default_factory=dict)
     sizes: dict[tuple[str, Claim], int] = field(default_factory=dict)
     touched: set[RunKey] = field(default_factory=set)
     moved: dict[RunKey, RunKey | None] = field(default_factory=dict)
@@ -182,7 +184,8 @@ class Register:
         if record is None:
             return
         chain = self.owners.chain(record.ref)
-        key = key_of(chain, self.cluster, lambda each: self.stated.get(each, ""))
+        reported = self.reported.get(chain[-1].uid, "")
+        key = key_of(chain, self.cluster, self._stated_by, reported)
         is_known = uid in self.key_of
         before = self.key_of.get(uid)
         self.key_of[uid] = key
@@ -196,6 +199,41 @@ class Register:
             run = self.runs.setdefault(key, Run(key, seen_ns=seen_ns))
             _members(run, record)[uid] = record
             self.touched.add(key)
+
+    def _stated_by(self, uid: str) -> str:
+        return self.stated.get(uid, "")
+
+    def report(self, uid: str, run_id: str, seen_ns: int) -> str:
+        """
+        Note which run a pod's rank says it is of, where nothing else says it.
+
+        A label decides before it, and so does what was reported first. A run that
+        other owners' pods are of at present is theirs: to be of it, a label that its
+        owner may set has to say so.
+
+        Returns:
+            The uid of the top owner that it names from now on; ``""`` if none.
+        """
+        chain = self.owners.chain(self.pods[uid].ref)
+        top = chain[-1]
+        if any(map(self._stated_by, (ref.uid for ref in chain))):
+            return ""
+        if top.uid in self.reported or self.key_of.get(uid) is None:
+            return ""
+        wanted = self.runs.get(RunKey(self.cluster, top.namespace, run_id))
+        if wanted is not None and any(
+            not pod.is_over and self.owners.chain(pod.ref)[-1].uid != top.uid
+            for pod in wanted.pods.values()
+        ):
+            return ""
+        self.name_run(top.uid, run_id, seen_ns)
+        return top.uid
+
+    def name_run(self, top: str, run_id: str, seen_ns: int) -> None:
+        """Name the run of all that an object owns, now and when it comes."""
+        self.reported[top] = run_id
+        for uid in list(self.owners.below(top)):
+            self._assign(uid, seen_ns)
 
     def touch(self, uid: str) -> None:
         """Note that the run of an object has to be looked at."""
@@ -216,6 +254,7 @@ class Register:
             self.works.pop(uid, None)
             self.key_of.pop(uid, None)
             self.stated.pop(uid, None)
+            self.reported.pop(uid, None)
             self.owners.drop(uid)
 
     def _leave_node(self, pod: PodRecord) -> None:
