@@ -7,6 +7,7 @@ from dataclasses import replace
 from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
+from goodput_exporter.domain.inferred import give_way, is_outdone, learn_bound
 from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life, born, extend, hear
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
@@ -110,15 +111,20 @@ def _hear_all(fold: Fold, hold_ns: int, rules: Rules) -> None:
 
 def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
     life = fold.lives.get(report.incarnation)
+    if is_outdone(fold, report, rules):
+        fold.outdone += 1
+        return
     if life is None and report.incarnation in fold.buried:
         return
     if life is None:
         life = born(report)
         _supersede(fold, life, rules)
+        give_way(fold, life)
         fold.lives[report.incarnation] = life
         fold.turns.append(Turn(life.started_ns, life.incarnation, begins=True))
     if report.facts is not None:
         _learn_facts(fold, report.facts)
+    learn_bound(fold, report)
     fold.source, fold.verified = report.source, fold.verified and report.verified
     known_ns, is_news = life.reported_ns, report.seq > life.seq
     marks = hear(life, report, fold.durations, rules)

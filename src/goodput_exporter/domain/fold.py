@@ -156,6 +156,7 @@ class Fold:
         owner: Whose the run is.
         is_done: The last ranks said that they are done, and it has not ended yet.
         delivered: Up to when each agent of the run has delivered.
+        outdone: Inferred words that were left aside because a rank spoke.
     """
 
     key: RunKey
@@ -213,6 +214,7 @@ class Fold:
     interruptions: int = 0
     last_exit_ns: int = 0
     serial: int = 0
+    outdone: int = 0
 
 
 def observe(fold: Fold, seen: Observation) -> None:

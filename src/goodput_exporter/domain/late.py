@@ -56,6 +56,8 @@ def _late_time(
     """
     news, spent_ns = _news(fold, life), [0, 0]
     done_ns = max((waiting.at_ns for waiting in news), default=0)
+    if life.active_ns is not None:
+        done_ns = life.active_ns  # a sign of training stands in for a step
     stepping: list[tuple[Span, bool]] = []
     for piece in life.pieces:
         middle_ns = min(max(piece.start_ns, done_ns), piece.end_ns)
@@ -71,7 +73,8 @@ def _late_time(
     limit_ns = fold.durations.limit_ns(Phase.TRAIN_STEP, rules)
     if _is_redone(fold, news):
         done = RunState.RECOMPUTING
-    if limit_ns is not None and spent_ns[0] // count > limit_ns:
+    is_counted = life.active_ns is None
+    if is_counted and limit_ns is not None and spent_ns[0] // count > limit_ns:
         done = RunState.STALLED
     if limit_ns is not None and spent_ns[1] > limit_ns:
         undone = RunState.STALLED

@@ -69,6 +69,9 @@ class Life:
         stretch_ns: Since when it is in *phase* without a break.
         ended_ns: When it was gone; None while it lives.
         first_step_ns: When its first step began; None while it starts up.
+        active_ns: Of a rank whose phases are inferred: when it last looked like
+            training. None for one that speaks for itself.
+        has_given_way: What was inferred of it ends there, since a rank speaks.
         pieces: Its time that the run has not used yet, without overlap, in order.
     """
 
@@ -103,6 +106,8 @@ class Life:
     joined_epoch: int = 0
     declared_epoch: int = -1
     first_step_ns: int | None = None
+    active_ns: int | None = None
+    has_given_way: bool = False
     pieces: list[Piece] = field(default_factory=list)
 
     @property
@@ -134,6 +139,7 @@ def born(report: RankReport) -> Life:
         pid=report.pid,
         replica_group=report.replica_group,
         mark_ns=started_ns,
+        active_ns=started_ns if report.source == "inferred" else None,
     )
 
 
@@ -157,7 +163,11 @@ def hear(
     position_ns = _position(life, report)
     _append_pieces(life, report, position_ns, durations, rules)
     _enter(life, report.phase, position_ns, durations)
-    marks = list(_marks(life, report, position_ns))
+    marks = []
+    if life.active_ns is None:
+        marks = list(_marks(life, report, position_ns))
+    elif report.step_age_ns is not None:
+        life.active_ns = max(life.active_ns, position_ns - report.step_age_ns)
     life.seq = report.seq
     life.up_ns = report.up_ns
     life.reported_ns = position_ns

@@ -61,10 +61,12 @@ class RankReport:
         run_id: What the sender calls its run; None leaves it to the owner chain.
         rank, world_size: -1 where unknown.
         role: ``"trainer"`` takes part in the run's book, others do not.
-        replica_group: A torchft replica group or a slice.
+        replica_group: A torchft replica group or a slice; the container where
+            the phase is inferred, since nobody knows its rank.
         step: Last completed optimizer step.
         step_is_local: The numbering starts anew with every process.
         step_age_ns: Since when *step* is complete (or since the incarnation began).
+            Where the phase is inferred: since when nothing has looked like training.
         steps_done: Steps completed in this incarnation.
         step_spread_ns: (count, sum, min, max) of step durations since the last report.
         restored_step: The step resumed from; -1 is a fresh start, None unknown.

@@ -41,6 +41,7 @@ class Progress:
         restored: What the present lineage resumed from; None at a first start.
         epoch: Counts lineages: every restart and every rollback begins one.
         resolved: Something has said where the present lineage stands.
+        is_inferred: Time looked like training, and nobody counted steps in it.
         lineage: The steps that the run's weights now contain, oldest first.
     """
 
@@ -55,6 +56,7 @@ class Progress:
     epoch_ns: int = 0
     local_base: int = -1
     upper_bound: bool = False
+    is_inferred: bool = False
     lineage: list[Group] = field(default_factory=list)
 
     def exposure(self) -> int | None:

@@ -18,6 +18,10 @@ LOCAL_STEPS: Final = (
     "Step numbers start anew with every process, so redone steps cannot be told "
     "from new ones: goodput is an upper bound."
 )
+INFERRED: Final = (
+    "Phases are inferred from the GPUs, because no rank reports: redone work looks "
+    "new, so goodput is an upper bound. Install the SDK to know the steps."
+)
 UNVERIFIED: Final = (
     "Some heartbeats came from senders that the kernel cannot vouch for; prefer "
     "the Unix socket."
@@ -35,7 +39,9 @@ def notes(fold: Fold, account: Account, *, has_gpus: bool) -> Iterator[str]:
     """Yield what a reader must know to trust the figures."""
     if not has_gpus:
         yield NO_GPU
-    if fold.progress.upper_bound:
+    if fold.progress.is_inferred:
+        yield INFERRED
+    elif fold.progress.upper_bound:
         yield LOCAL_STEPS
     if not fold.verified:
         yield UNVERIFIED
@@ -55,6 +61,9 @@ def why(fold: Fold, state: RunState, now_ns: int) -> str:
     working_off = fold.recovering and incident is not None
     if state in (RunState.RECOMPUTING, RunState.RESTORING) and working_off:
         return _working_off(fold.incidents[-1])
+    guessed = _guessed(state) if fold.source == "inferred" else None
+    if guessed is not None:
+        return guessed
     since = _since(fold, now_ns)
     sentences = {
         RunState.STALLED: f"No step has completed{since}, although the ranks report. "
@@ -84,6 +93,17 @@ def _working_off(incident: Interruption) -> str:
     lost = incident.lost_steps
     redone = "" if lost is None else f", which cost {_count(lost, 'step')}"
     return f"Working off incident {incident.number} ({cause}){redone}."
+
+
+def _guessed(state: RunState) -> str | None:
+    """Say what inference saw, where the words for ranks that report would mislead."""
+    sentences = {
+        RunState.STALLED: "Its GPUs are busy and nothing they do looks like training: "
+        "it may be a hung collective. Compare the ranks' stacks (py-spy dump).",
+        RunState.PRODUCTIVE: "Its GPUs look like training; no rank reports steps.",
+        RunState.IDLE: "Its processes live and its GPUs do nothing.",
+    }
+    return sentences.get(state)
 
 
 def _stepping(fold: Fold, now_ns: int) -> str:

@@ -133,6 +133,21 @@ def end_open(steps: Steps, state: RunState) -> list[StepTime]:
     return [StepTime(span, state, state) for span in gone]
 
 
+def credit(steps: Steps, until_ns: int) -> list[StepTime]:
+    """
+    Name step time before *until_ns* productive although no step is known.
+
+    What was booked as stalled stays; only what is open still is credited.
+    """
+    done = [Span(s.start_ns, min(s.end_ns, until_ns)) for s in steps.open]
+    done = [span for span in done if span.length_ns > 0]
+    if not done:
+        return []
+    _, steps.open = cut_spans(steps.open, sum(span.length_ns for span in done))
+    steps.stalled = False
+    return [StepTime(s, RunState.PRODUCTIVE, RunState.PRODUCTIVE) for s in done]
+
+
 def finish(
     steps: Steps, done: Done, reference: Reference, pinned_ns: int | None
 ) -> list[StepTime]:

@@ -16,6 +16,7 @@ from goodput_exporter.domain.fold import (
     emit_steps,
     reference_of,
 )
+from goodput_exporter.domain.inferred import credit
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
 from goodput_exporter.domain.progress import Advance, commit, complete, cut, restore
@@ -246,6 +247,8 @@ def _goes_as_it_is(
     grid_ns, stop_ns = ends
     if _is_phases_only(fold, members, grid_ns):
         return True
+    if all(life.active_ns is not None for life in members):
+        return True  # nobody will ever tell where a step ended
     limit_ns = fold.durations.limit_ns(Phase.TRAIN_STEP, rules)
     if limit_ns is None or fold.line_ns is None:
         return False
@@ -447,6 +450,9 @@ def _keep_ns(fold: Fold, rules: Rules) -> int:
 
 def _check_stall(fold: Fold, rules: Rules) -> None:
     """Book an open step past its limit as stalled, from the last completed step on."""
+    credited_ns = credit(fold)
+    if credited_ns is not None and fold.recovering:
+        _recovered(fold, credited_ns)
     limit_ns = fold.durations.limit_ns(Phase.TRAIN_STEP, rules)
     open_ns = fold.steps.open_ns
     if limit_ns is not None and (fold.steps.stalled or open_ns > limit_ns):

@@ -50,6 +50,9 @@ def _begin(fold: Fold, life: Life, rules: Rules) -> None:
         # It turns out that the containers were starting up.
         fill_quiet(fold, Span(min(fold.placed.at_ns, at_ns), at_ns))
     fold.is_done = False
+    if life.active_ns is None and any(o.has_given_way for o in fold.lives.values()):
+        # What inference left open is no part of this rank's first step.
+        emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
     was_missing = bool(fold.missing)
     _resize(fold, life)
     if _opens_attempt(fold, life, at_ns, was_missing=was_missing):
@@ -74,7 +77,12 @@ def open_book(fold: Fold, at_ns: int) -> None:
 
 def _resize(fold: Fold, life: Life) -> None:
     """Asked is what a workload declares; without one, the largest attempt's size."""
-    alive = sum(1 for other in fold.lives.values() if other.is_alive)
+    is_inferred = life.active_ns is not None
+    alive = sum(
+        1
+        for other in fold.lives.values()
+        if other.is_alive and (other.active_ns is not None) is is_inferred
+    )
     world = life.world_size if life.world_size > 0 else alive
     asked = world * life.devices
     is_declared = fold.placed is not None and fold.placed.asked > 0
@@ -112,7 +120,9 @@ def _opens_attempt(fold: Fold, life: Life, at_ns: int, *, was_missing: bool) -> 
     return after the interruption opens the attempt, for all of them.
     """
     others = any(
-        other.is_alive and other is not life and other.started_ns <= at_ns
+        (other.is_alive or other.has_given_way)
+        and other is not life
+        and other.started_ns <= at_ns
         for other in fold.lives.values()
     )
     if fold.attempt == 0 or not others:
