@@ -96,6 +96,7 @@ def machine_defaults(environ: Mapping[str, str]) -> dict[str, Given]:
         "ledger.path": Given(
             state_dir / "goodput-exporter" / "ledger.sqlite", "default"
         ),
+        "agent.folder": Given(state_dir / "goodput-exporter" / "agent", "default"),
         "identity.node": Given(platform.node() or "localhost", "default"),
     }
 

@@ -183,6 +183,22 @@ class Nvml:
             at_least=0.01,
         ),
     ] = 5.0
+    gpm: Annotated[
+        str,
+        Setting(
+            "`yes` samples SM, tensor and memory activity where the GPU has it: Hopper "
+            "and newer.",
+            choices=("yes", "no"),
+        ),
+    ] = "no"
+    pcie: Annotated[
+        str,
+        Setting(
+            "`yes` reads PCIe throughput, which keeps the driver busy for 40 ms per "
+            "GPU and sample.",
+            choices=("yes", "no"),
+        ),
+    ] = "no"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +328,128 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """What only the agent of a node needs."""
+
+    folder: Annotated[
+        Path,
+        Setting(
+            "Where it keeps what must outlive it: batches that wait, the GPUs and "
+            "processes it knew. On the node, not in the container.",
+            default_text="`$XDG_STATE_HOME/goodput-exporter/agent`, "
+            "else under `~/.local/state`",
+        ),
+    ]
+    linked_dev: Annotated[
+        Path | None,
+        Setting(
+            "A folder such as `/dev` in which a privileged pod links the host's GPU "
+            "nodes where it has none; without it nothing is linked."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Where an agent brings what it saw."""
+
+    url: Annotated[
+        str | None,
+        Setting(
+            "The aggregator, such as `http://goodput-aggregator:9909`. Without it "
+            "nothing is pushed, and nothing spooled."
+        ),
+    ] = None
+    token_file: Annotated[
+        Path | None,
+        Setting("Bearer token for the aggregator; read again for each push."),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Setting("Who may have signed its certificate, in place of the system's."),
+    ] = None
+    every_seconds: Annotated[
+        float,
+        _seconds("How often a batch is made and sent.", at_least=0.05),
+    ] = 5.0
+    spool_mebibytes: Annotated[
+        int,
+        Setting(
+            "Of batches that wait for the aggregator; the oldest go first.",
+            unit="mebibytes",
+            at_least=1,
+        ),
+    ] = 256
+    spool_hours: Annotated[
+        float,
+        Setting("Batches that are older go.", unit="hours", at_least=0.1),
+    ] = 24.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubelet:
+    """Who holds which GPU, and whose a sender's address is: asked of the kubelet."""
+
+    enabled: Annotated[
+        str,
+        Setting(
+            "`auto` asks the kubelet where its socket is found, `no` does not.",
+            choices=("auto", "no"),
+        ),
+    ] = "auto"
+    root: Annotated[
+        Path | None,
+        Setting(
+            "Its root directory, if it is none of the usual ones; "
+            "`pod-resources/kubelet.sock` is below it."
+        ),
+    ] = None
+    interval_seconds: Annotated[
+        float, _seconds("How often its pod-resources are read.", at_least=0.1)
+    ] = 5.0
+    pods_url: Annotated[
+        str | None,
+        Setting(
+            "Where it tells the node's pods, such as `https://10.0.0.1:10250/pods`. "
+            "Without it no sender is tied to a pod."
+        ),
+    ] = None
+    pods_token_file: Annotated[
+        Path | None,
+        Setting("Bearer token that may get `nodes/pods` or `nodes/proxy`."),
+    ] = None
+    pods_ca_file: Annotated[
+        Path | None,
+        Setting("Who may have signed its certificate, in place of the system's."),
+    ] = None
+    pods_certificate: Annotated[
+        str,
+        Setting(
+            "`ignored` does not look at it: most kubelets sign their own. Whoever has "
+            "the address then gets the token.",
+            choices=("verified", "ignored"),
+        ),
+    ] = "verified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """Whether agents may push to this program, and who."""
+
+    enabled: Annotated[
+        str,
+        Setting("`yes` takes `POST /v1/observations`.", choices=("yes", "no")),
+    ] = "no"
+    tokens_file: Annotated[
+        Path | None,
+        Setting(
+            "File with one `TOKEN NODE` or `TOKEN` per line. Without it pushes are "
+            "taken from this machine only."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
     All settings, checked. Edges never see this; they take single values.
@@ -323,6 +461,7 @@ class Settings:
     heartbeats: Heartbeats
     ledger: LedgerFile
     identity: Identity
+    agent: Agent
     http: Http = field(default_factory=Http)
     nvml: Nvml = field(default_factory=Nvml)
     books: Books = field(default_factory=Books)
@@ -331,4 +470,7 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     recording: Recording = field(default_factory=Recording)
     evidence: Evidence = field(default_factory=Evidence)
+    push: Push = field(default_factory=Push)
+    kubelet: Kubelet = field(default_factory=Kubelet)
+    ingest: Ingest = field(default_factory=Ingest)
     log: Log = field(default_factory=Log)
