@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from goodput_exporter.config.settings import Setting, Settings
+from goodput_exporter.config.setting import Setting
+from goodput_exporter.config.settings import Settings
 from goodput_exporter.errors import ConfigError
 
 PREFIX = "GOODPUT_EXPORTER_"

@@ -6,26 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """
-    What a field means to the person who sets it; the reference page prints it.
-
-    Args:
-        meaning: One or two sentences, for ``--help`` and the reference page.
-        unit: The unit of a number; empty for text.
-        at_least, at_most: Inclusive bounds of a number.
-        choices: The only values of a text, where there are few.
-        default_text: The default in words, where it depends on the machine.
-    """
-
-    meaning: str
-    unit: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
-    choices: tuple[str, ...] = ()
-    default_text: str = ""
+from goodput_exporter.config.cluster_settings import (
+    Aggregator,
+    Exposition,
+    Kubernetes,
+)
+from goodput_exporter.config.setting import Setting
 
 
 def _seconds(meaning: str, *, at_least: float = 0) -> Setting:
@@ -447,6 +433,20 @@ class Ingest:
             "taken from this machine only."
         ),
     ] = None
+    audience: Annotated[
+        str | None,
+        Setting(
+            "The aggregator's, in place of a file: it takes tokens that Kubernetes "
+            "projects into agents' pods for this audience, each for its own node."
+        ),
+    ] = None
+    service_accounts: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Whose projected tokens are taken, as NAMESPACE/NAME or NAMESPACE/*.",
+            default_text="those of `aggregator.namespace`",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -473,4 +473,7 @@ class Settings:
     push: Push = field(default_factory=Push)
     kubelet: Kubelet = field(default_factory=Kubelet)
     ingest: Ingest = field(default_factory=Ingest)
+    exposition: Exposition = field(default_factory=Exposition)
+    kubernetes: Kubernetes = field(default_factory=Kubernetes)
+    aggregator: Aggregator = field(default_factory=Aggregator)
     log: Log = field(default_factory=Log)
