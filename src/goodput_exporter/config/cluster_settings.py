@@ -68,16 +68,15 @@ class Aggregator:
     namespace: Annotated[
         str | None,
         Setting(
-            "Namespace of the Lease and of our own pod.",
-            default_text="the pod's own",
+            "Namespace of the Lease and of our own pod; without it, the one that the "
+            "pod's service account is of."
         ),
     ] = None
     pod: Annotated[
         str | None,
         Setting(
             "Our own pod: its name stands in the Lease, and the leader labels it. "
-            "Without a Lease nothing is labelled.",
-            default_text="`HOSTNAME`",
+            "Without it `identity.node` stands there, and nothing is labelled."
         ),
     ] = None
     shard: Annotated[

@@ -443,8 +443,8 @@ class Ingest:
     service_accounts: Annotated[
         tuple[str, ...],
         Setting(
-            "Whose projected tokens are taken, as NAMESPACE/NAME or NAMESPACE/*.",
-            default_text="those of `aggregator.namespace`",
+            "Whose projected tokens are taken, as NAMESPACE/NAME or NAMESPACE/*; "
+            "without any, all of `aggregator.namespace`."
         ),
     ] = ()
 
