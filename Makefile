@@ -53,6 +53,14 @@ format: $(DEV_READY)  ## Let ruff format and fix what it can
 docs: $(DEV_READY)  ## Write the generated reference pages again
 	$(BIN)/python -m docs.generators
 
+.PHONY: kube
+kube:  ## Build a real control plane for tests/cluster, once, with Go
+	@tools/kube/build
+
+.PHONY: helm
+helm:  ## Build Helm, once, with Go
+	@tools/kube/build helm
+
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
 	@found=0; for bench in tests/benchmarks/bench_*.py; do \

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Final
 
-from goodput_exporter.domain.placement import STATE_OF_STAGE, Placement
+from goodput_exporter.domain.placement import STATE_OF_STAGE, Placement, Stage
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from tests.cluster.following import Following
 
-SECOND_S = 1.0
+SECOND_S: Final = 1.0
 """The API's dates are whole seconds; a tick is a quarter of one."""
+RUNNING: Final = STATE_OF_STAGE[Stage.RUNNING].value
+WAITS: Final = tuple(state.value for state in STATE_OF_STAGE.values())
 
 
 def is_within(one: Placement, from_ns: int, until_ns: int | None = None) -> bool:
@@ -31,22 +34,24 @@ def books_agree(books: Following, told: Iterable[Placement]) -> bool:
     """
     Tell whether a run's account is what its placements amount to, state by state.
 
-    The ranks say nothing in these stories, so the stage is all there is.
+    The ranks say nothing in these stories, so the stage is all there is; what they
+    do while their pods run is one state here.
     """
     told = list(told)
-    end_ns = told[-1].at_ns
-    spent = books.settle(told[-1].key, end_ns)
-    expected: dict[str, float] = {}
+    spent = books.settle(told[-1].key, told[-1].at_ns)
+    booked = dict.fromkeys(WAITS, 0.0)
+    for state, gpu_s in spent.items():
+        booked[state if state in WAITS else RUNNING] += gpu_s
+    expected = dict.fromkeys(WAITS, 0.0)
     for one, following in pairwise(told):
         state = STATE_OF_STAGE[one.stage].value
         lasted_s = (following.at_ns - one.at_ns) / NS_PER_SECOND
-        expected[state] = expected.get(state, 0.0) + one.asked * lasted_s
-    expected = {state: seconds for state, seconds in expected.items() if seconds}
+        expected[state] += one.asked * lasted_s
     most = max(one.asked for one in told) * SECOND_S
     wrong = {
-        state: (expected.get(state, 0.0), spent.get(state, 0.0))
-        for state in expected | spent
-        if abs(expected.get(state, 0.0) - spent.get(state, 0.0)) > most
+        state: (expected[state], gpu_s)
+        for state, gpu_s in booked.items()
+        if abs(expected[state] - gpu_s) > most
     }
     assert not wrong, f"told and booked GPU-seconds differ: {wrong}"
     return True
