@@ -81,6 +81,12 @@ RUN_INFO: Final = info(
     "devices: gpus, or ranks where ranks have no GPU and count as one device each.",
     *(*RUN, "source", "verified", "upper_bound", "outcome", "devices"),
 )
+RUN_OWNER_INFO: Final = info(
+    "goodput_run_owner_info",
+    "Whose the run is and where it runs; empty where that is not known. Join it to "
+    "see runs by team, and to send an alert to the team.",
+    *(*RUN, "team", "queue", "gpu_model", "node_pool"),
+)
 RUN_STATE: Final = gauge(
     "goodput_run_state",
     "The state the run is in now: one series, of value 1, with the state as a label.",

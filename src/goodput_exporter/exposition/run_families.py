@@ -83,6 +83,12 @@ def run_info(run: RunView) -> tuple[Keys, Values]:
     return (labels,), _IS_SO
 
 
+def run_owner(run: RunView) -> tuple[Keys, Values]:
+    """Say whose the run is; what is not known is empty, so that joins keep the run."""
+    owner = run.owner
+    return ((owner.team, owner.queue, owner.gpu_model, owner.pool),), _IS_SO
+
+
 def run_state(run: RunView) -> tuple[Keys, Values]:
     """Give the state a run is in now; one that is over is in none."""
     return (((run.state,),), _IS_SO) if run.ended_ns is None else ((), ())
@@ -122,6 +128,7 @@ FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Fan(names.RUN_RATIO, ratio),
     Single(names.RUN_OPEN, lambda run: run.tail_ns),
     Fan(names.RUN_INFO, run_info),
+    Fan(names.RUN_OWNER_INFO, run_owner),
     Fan(names.RUN_STATE, run_state),
     Single(names.RUN_STARTED, lambda run: run.opened_ns),
     Single(names.RUN_ENDED, lambda run: run.ended_ns),
