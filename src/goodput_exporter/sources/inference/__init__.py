@@ -1,0 +1,1 @@
+"""What containers do whose ranks say nothing, guessed from outside; pure."""
