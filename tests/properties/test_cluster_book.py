@@ -7,10 +7,14 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodput_exporter.domain.gpu_bookings import GpuGroup
 from goodput_exporter.domain.gpu_rules import GpuRules
 from goodput_exporter.domain.gpu_stands import NodeStand
 from goodput_exporter.domain.spans import Span
+from goodput_exporter.ledger.ledger import Batch
+from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from tests.fakes.gpus import HOLDS, NOON, Cluster, S, gpu, stands, word, words
+from tests.fakes.ledger import MemoryLedger
 
 SHORT = GpuRules(
     grace_ns=5 * S,
@@ -80,3 +84,27 @@ def test_the_order_in_which_words_come_changes_nothing_before_the_line(
     mixed = Cluster(SHORT).hear(*[said[n] for n in (*arrival, *again)]).tick(200)
 
     assert mixed.check().lines == plain.check().lines
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.lists(st.booleans(), min_size=9, max_size=9))
+def test_a_death_after_any_commit_breaks_no_law_and_takes_nothing_back(
+    history: list[tuple[int, list[NodeStand]]], deaths: list[bool]
+) -> None:
+    """What is committed with each tick is all that the next life needs."""
+    ledger, books = MemoryLedger(), GpuBookkeeper(SHORT)
+    shown: dict[GpuGroup, int] = {}
+    for (at_s, said), dies in zip([*history, (2_000, [])], deaths, strict=False):
+        now_ns = NOON + at_s * S
+        books.take(said)
+        part = books.decide(now_ns)
+        ledger.append(Batch(now_ns, meta=part.meta, gpus=part.gpus))
+        books.publish(part)
+        if dies:
+            books = GpuBookkeeper(SHORT)
+            books.resume(ledger, now_ns)
+
+        sealed = books.view().sealed
+        assert all(sealed.get(group, 0) >= ns for group, ns in shown.items())
+        assert ledger.verify() == []
+        shown = dict(sealed)

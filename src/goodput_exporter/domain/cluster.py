@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from goodput_exporter.domain.gpu_bookings import (
     GpuBooking,
@@ -40,8 +39,6 @@ from goodput_exporter.domain.node_book import (
     standings,
 )
 from goodput_exporter.domain.spans import Span
-
-BEFORE_ALL: Final = -(2**63)
 
 
 @dataclass(slots=True)
@@ -122,15 +119,19 @@ def resumed(
     book.closed.update(closed)
     for node in nodes:
         book.nodes[node.name] = node
+        named = {uuid: since_ns for since_ns, _, uuid in _claims([node])}
         for uuid in node.open:
-            book.common.owners.claim(uuid, node.name, BEFORE_ALL, line_ns)
+            since_ns = named.get(uuid, line_ns)
+            book.common.owners.claim(uuid, node.name, since_ns, line_ns)
         if node.words and not node.is_lagging:
             at = max(range(len(node.words)), key=lambda i: node.words[i].through_ns)
             node.words[at] = _seen(node.words[at], line_ns)
         for each in node.open.values():
             book.common.standing.update(standings(each))
+    is_open = {uuid for node in book.nodes.values() for uuid in node.open}
     for since_ns, name, uuid in sorted(_claims(book.nodes.values())):
-        book.common.owners.claim(uuid, name, since_ns, line_ns)
+        if since_ns >= line_ns or uuid not in is_open:  # the others are decided
+            book.common.claim(uuid, name, since_ns, line_ns)
     book.common.owners.disputes = 0
     return book
 
@@ -172,8 +173,7 @@ def advance(book: ClusterBook, now_ns: int, rules: GpuRules) -> list[GpuBooking]
     if from_ns is not None:
         book.line_ns = from_ns
         to_ns = max(from_ns, _line_ns(book, now_ns, rules))
-        if from_ns < to_ns:
-            _settle_all(book, Span(from_ns, to_ns), rules)
+        _settle_all(book, Span(from_ns, to_ns), rules)
     lines, book.pending = book.pending, []
     return lines
 
@@ -182,7 +182,7 @@ def _begin_ns(book: ClusterBook, now_ns: int, rules: GpuRules) -> int | None:
     if book.line_ns is not None:
         return book.line_ns
     began = [word.since_ns for node in book.nodes.values() for word in node.words]
-    if not began:
+    if not began or min(began) > now_ns:
         return None
     return max(min(began), now_ns - rules.horizon_ns)
 
