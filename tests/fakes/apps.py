@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.api import Freshness, create_app
-from goodput_exporter.exposition.auth import AuditRecord
 from goodput_exporter.exposition.corrections import Correct
+from goodput_exporter.exposition.credentials import AuditRecord
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.exposition.windows import History
 from tests.fakes.snapshots import run_view, snapshot

@@ -17,13 +17,13 @@ from goodput_exporter.errors import BadInputError
 from goodput_exporter.exposition.addresses import shown
 from goodput_exporter.exposition.answers import run_detail, run_list
 from goodput_exporter.exposition.auth import (
-    AuditRecord,
     BodyLimit,
     HostCheck,
     SecurityHeaders,
     WriteGuard,
 )
 from goodput_exporter.exposition.corrections import Correct, corrections
+from goodput_exporter.exposition.credentials import AuditRecord
 from goodput_exporter.exposition.instants import parse_instant
 from goodput_exporter.exposition.lookups import (
     Latest,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from goodput_exporter.exposition.credentials import AuditRecord, identify
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing; every other one needs a token and is audited."""
@@ -33,26 +32,6 @@ SECURITY_HEADERS: Final = MappingProxyType(
         "X-Frame-Options": "DENY",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
-    """
-    One attempt to change something.
-
-    Args:
-        who: ``token:`` and the start of the token's SHA-256, or ``anonymous``;
-            never the token itself.
-        client: The peer's address, or ``unknown``.
-        method, path: What was asked.
-        status: What it came to; 500 where the handler failed.
-    """
-
-    who: str
-    client: str
-    method: str
-    path: str
-    status: int
 
 
 class SecurityHeaders:
@@ -196,20 +175,6 @@ class WriteGuard:
                     status=status,
                 )
             )
-
-
-def identify(authorization: str, tokens: frozenset[str]) -> str | None:
-    """
-    Return who sends an Authorization header, or None for nobody we know.
-
-    Every token is compared, in constant time, whether or not one has matched.
-    """
-    scheme, _, presented = authorization.partition(" ")
-    offered = presented.strip().encode()
-    matches = [hmac.compare_digest(token.encode(), offered) for token in tokens]
-    if scheme.lower() != "bearer" or not offered or not any(matches):
-        return None
-    return f"token:{hashlib.sha256(offered).hexdigest()[:8]}"
 
 
 def host_name(host: str) -> str:

@@ -26,7 +26,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, Phase
 from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
-from goodput_exporter.exposition.auth import AuditRecord
+from goodput_exporter.exposition.credentials import AuditRecord
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.opening import open_ledger

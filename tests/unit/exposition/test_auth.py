@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from goodput_exporter.config.settings import Http
 from goodput_exporter.exposition.auth import (
     LOOPBACK_HOSTS,
-    AuditRecord,
     host_name,
-    identify,
 )
+from goodput_exporter.exposition.credentials import AuditRecord, identify
 from tests.fakes.apps import TOKEN, app_with
 from tests.fakes.asking import ask, get
 
