@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Reattribution, Restatement
+from goodput_exporter.domain.cluster_watch import ClusterWatch
 from goodput_exporter.domain.gpu_view import ClusterView
+from goodput_exporter.domain.node_view import NodeView
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.ratios import LayerRatios
@@ -225,4 +227,6 @@ class Snapshot:
     gpus: tuple[GpuSample | GpuLost, ...]
     health: ExporterHealth
     groups: tuple[GroupView, ...] = ()
+    node_view: NodeView = NodeView()
     cluster: ClusterView | None = None
+    watched: ClusterWatch | None = None

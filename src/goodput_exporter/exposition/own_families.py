@@ -53,7 +53,9 @@ def _gpu_error(gpu: Gpu) -> Samples:
     return {(code, gpu.seen.reason): 1}
 
 
-def _measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
+def measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
+    """Fill a metric with one figure of a GPU that answers."""
+
     def samples(gpu: Gpu) -> Samples:
         if isinstance(gpu.seen, GpuLost):
             return {}
@@ -78,11 +80,13 @@ def _gpu_source_up(snapshot: Snapshot) -> Samples:
     return {} if up is None else {(snapshot.node,): int(up)}
 
 
-def _gpus_of(snapshot: Snapshot) -> list[Gpu]:
+def gpus_of(snapshot: Snapshot) -> list[Gpu]:
+    """Return this node's GPUs."""
     return [Gpu(snapshot.node, seen) for seen in snapshot.gpus]
 
 
-def _gpu_labels(gpu: Gpu) -> Labels:
+def gpu_labels(gpu: Gpu) -> Labels:
+    """Return what tells a GPU from all others, lost or not."""
     return (gpu.node, gpu.seen.uuid, str(gpu.seen.index))
 
 
@@ -94,18 +98,18 @@ GPUS: Final = Group(
     (
         Single(names.GPU_UP, lambda gpu: int(isinstance(gpu.seen, GpuSample))),
         Family(names.GPU_ERROR, _gpu_error),
-        _measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
-        _measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
-        _measured(names.GPU_MEMORY_TOTAL, lambda gpu: gpu.memory_total_bytes),
-        _measured(names.GPU_POWER, lambda gpu: gpu.power_watts),
-        _measured(names.GPU_POWER_LIMIT, lambda gpu: gpu.power_limit_watts),
-        _measured(names.GPU_ENERGY, lambda gpu: gpu.energy_joules),
-        _measured(names.GPU_TEMPERATURE, lambda gpu: gpu.temperature_celsius),
-        _measured(names.GPU_SM_CLOCK, lambda gpu: gpu.sm_clock_hertz),
-        _measured(names.GPU_MEMORY_CLOCK, lambda gpu: gpu.memory_clock_hertz),
+        measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
+        measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
+        measured(names.GPU_MEMORY_TOTAL, lambda gpu: gpu.memory_total_bytes),
+        measured(names.GPU_POWER, lambda gpu: gpu.power_watts),
+        measured(names.GPU_POWER_LIMIT, lambda gpu: gpu.power_limit_watts),
+        measured(names.GPU_ENERGY, lambda gpu: gpu.energy_joules),
+        measured(names.GPU_TEMPERATURE, lambda gpu: gpu.temperature_celsius),
+        measured(names.GPU_SM_CLOCK, lambda gpu: gpu.sm_clock_hertz),
+        measured(names.GPU_MEMORY_CLOCK, lambda gpu: gpu.memory_clock_hertz),
     ),
-    _gpus_of,
-    _gpu_labels,
+    gpus_of,
+    gpu_labels,
 )
 
 HEALTH: Final = Group(
@@ -124,6 +128,18 @@ HEALTH: Final = Group(
             lambda now: _by_name(now.health.datagrams_rejected),
         ),
         _health(names.DATAGRAMS_LOST, lambda health: health.datagrams_lost),
+        _health(names.CLOCK_SKEW, lambda health: health.clock_skew_seconds),
+        Family(
+            names.BUILD_INFO,
+            lambda _: {(__version__, platform.python_version()): 1},
+        ),
+    ),
+    lambda snapshot: (snapshot,),
+    _no_labels,
+)
+
+BOOKS: Final = Group(
+    (
         _health(names.RUNS_REFUSED, lambda health: health.runs_refused),
         _health(names.RUNS_SET_BACK, lambda health: health.run_setbacks),
         _health(names.LEDGER_UP, lambda health: int(health.ledger_up)),
@@ -135,15 +151,11 @@ HEALTH: Final = Group(
             names.EVIDENCE_FAILURES,
             lambda now: _by_name(now.health.evidence_failures),
         ),
-        _health(names.CLOCK_SKEW, lambda health: health.clock_skew_seconds),
-        Family(
-            names.BUILD_INFO,
-            lambda _: {(__version__, platform.python_version()): 1},
-        ),
     ),
     lambda snapshot: (snapshot,),
     _no_labels,
 )
+"""Of programs that keep books; an agent keeps none."""
 
 PROCESS_FAMILIES: Final[tuple[AnyFamily[Process], ...]] = (
     Single(names.PROCESS_MEMORY, lambda this: this.resident_bytes()),

@@ -1,0 +1,178 @@
+"""What the page says of GPUs beside their samples: health, XIDs, and holders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from goodput_exporter.domain.observations import GpuHealth, GpuSample, XidCount
+from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition.family import Family, Group, Labels, Samples, Single
+from goodput_exporter.exposition.metric import Metric
+from goodput_exporter.exposition.own_families import Gpu, gpu_labels, gpus_of, measured
+
+Read = Callable[[GpuHealth], float | None]
+
+
+def _of_sample(
+    metric: Metric, read: Callable[[GpuSample], dict[Labels, float]]
+) -> Family[Gpu]:
+    def samples(gpu: Gpu) -> Samples:
+        if not isinstance(gpu.seen, GpuSample):
+            return {}
+        name = gpu.seen.name
+        return {(name, *labels): value for labels, value in read(gpu.seen).items()}
+
+    return Family(metric, samples)
+
+
+def _of_health(metric: Metric, **reads: Read) -> Family[Gpu]:
+    """Fill a metric from the counters of errors; a kind not told is absent."""
+
+    def read(sample: GpuSample) -> dict[Labels, float]:
+        if sample.health is None:
+            return {}
+        told = {kind: one(sample.health) for kind, one in reads.items()}
+        return {(kind,): value for kind, value in told.items() if value is not None}
+
+    return _of_sample(metric, read)
+
+
+def _throttled(sample: GpuSample) -> dict[Labels, float]:
+    return {
+        (one.reason, "sampled" if one.is_sampled else "counter"): one.total_ns
+        for one in sample.throttled
+    }
+
+
+def _replays(sample: GpuSample) -> dict[Labels, float]:
+    health = sample.health
+    if health is None or health.pcie_replays is None:
+        return {}
+    return {(): health.pcie_replays}
+
+
+def _inactive_links(health: GpuHealth) -> float | None:
+    if health.nvlinks is None or health.nvlinks_active is None:
+        return None
+    return health.nvlinks - health.nvlinks_active
+
+
+def _recovery(sample: GpuSample) -> dict[Labels, float]:
+    health = sample.health
+    if health is None or health.recovery_action is None:
+        return {}
+    return {(health.recovery_action,): 1}
+
+
+def _mig(sample: GpuSample) -> dict[Labels, float]:
+    if sample.mig is None:
+        return {}
+    return {
+        (one.uuid, one.profile): sample.mig.share(one) for one in sample.mig.instances
+    }
+
+
+GPU_HEALTH: Final = Group(
+    (
+        measured(names.GPU_SM_ACTIVE, lambda gpu: gpu.sm_active_ratio),
+        measured(names.GPU_TENSOR_ACTIVE, lambda gpu: gpu.tensor_active_ratio),
+        measured(names.GPU_DRAM_ACTIVE, lambda gpu: gpu.dram_active_ratio),
+        _of_sample(names.GPU_THROTTLED, _throttled),
+        _of_health(
+            names.GPU_ECC_ERRORS,
+            corrected=lambda health: health.ecc_corrected,
+            uncorrected=lambda health: health.ecc_uncorrected,
+        ),
+        _of_health(
+            names.GPU_ROWS_REMAPPED,
+            corrected=lambda health: health.rows_remapped_corrected,
+            uncorrected=lambda health: health.rows_remapped_uncorrected,
+        ),
+        _of_health(
+            names.GPU_ROW_REMAP,
+            pending=lambda health: health.row_remap_pending,
+            failed=lambda health: health.row_remap_failed,
+        ),
+        _of_sample(names.GPU_PCIE_REPLAYS, _replays),
+        _of_health(
+            names.GPU_NVLINK_ERRORS,
+            replay=lambda health: health.nvlink_replays,
+            recovery=lambda health: health.nvlink_recoveries,
+            crc=lambda health: health.nvlink_crc_errors,
+        ),
+        _of_health(
+            names.GPU_NVLINKS,
+            active=lambda health: health.nvlinks_active,
+            inactive=_inactive_links,
+        ),
+        _of_sample(names.GPU_RECOVERY_ACTION, _recovery),
+        _of_sample(names.GPU_MIG_SHARE, _mig),
+    ),
+    gpus_of,
+    gpu_labels,
+)
+
+
+def _per_xid(metric: Metric, read: Callable[[XidCount], int]) -> Family[Snapshot]:
+    def samples(now: Snapshot) -> Samples:
+        return {
+            (now.node, one.uuid, str(one.xid), one.xid_class.value): read(one)
+            for one in now.node_view.xids
+        }
+
+    return Family(metric, samples)
+
+
+def _held(now: Snapshot) -> Samples:
+    """Sum what one container holds of one GPU: it may have several MIG devices."""
+    view = now.node_view.attribution
+    held: dict[Labels, float] = defaultdict(float)
+    for one in () if view is None or view.now is None else view.now.holdings:
+        holder = (one.pod.namespace, one.pod.name, one.container, one.sharing.value)
+        held[(now.node, one.gpu_uuid, *holder)] += float(one.share)
+    return held
+
+
+def _unallocated(now: Snapshot) -> Samples:
+    view = now.node_view.attribution
+    if view is None or view.now is None:
+        return {}
+    rest = view.now.unallocated.items()
+    return {(now.node, uuid): float(share) for uuid, share in rest}
+
+
+def _results(now: Snapshot) -> Samples:
+    view = now.node_view.attribution
+    return {} if view is None else {(key,): n for key, n in view.results.items()}
+
+
+def _conflicts(now: Snapshot) -> float | None:
+    view = now.node_view.attribution
+    return None if view is None else view.conflicts
+
+
+def _degraded(now: Snapshot) -> float | None:
+    view = now.node_view.attribution
+    return None if view is None else int(view.trouble is not None)
+
+
+def _no_labels(_: object) -> Labels:
+    return ()
+
+
+HOLDERS: Final = Group(
+    (
+        _per_xid(names.GPU_XIDS, lambda one: one.total),
+        _per_xid(names.GPU_XID_LAST, lambda one: one.last_at_ns),
+        Family(names.GPU_HELD, _held),
+        Family(names.GPU_UNALLOCATED, _unallocated),
+        Family(names.GPU_ATTRIBUTION, _results),
+        Single(names.GPU_ATTRIBUTION_CONFLICTS, _conflicts),
+        Single(names.GPU_ATTRIBUTION_DEGRADED, _degraded),
+    ),
+    lambda snapshot: (snapshot,),
+    _no_labels,
+)
