@@ -19,7 +19,7 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
 from goodput_exporter.services.bookkeeper import Bookkeeper
-from goodput_exporter.services.standalone import ledger_of, tokens_of
+from goodput_exporter.services.from_settings import ledger_of, tokens_of
 
 PARTS: Final = 3
 PATIENCE: Final = 30.0

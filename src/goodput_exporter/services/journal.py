@@ -15,6 +15,7 @@ from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.recorder import Bounds, Recorder
 from goodput_exporter.ledger.recording import Terms
 from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.shelf import RUNS
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -27,9 +28,17 @@ class Journal:
         settings: As checked by ``config``.
         rules: The settings of the folds.
         ledger: Open for writing; the recorder notes what is read of it and written.
+        most_runs: In memory at once.
     """
 
-    def __init__(self, settings: Settings, rules: Rules, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Rules,
+        ledger: Ledger,
+        *,
+        most_runs: int = RUNS,
+    ) -> None:
         self._recorder = recorder_of(settings, rules)
         beside = ledger if self._recorder is None else self._recorder.beside(ledger)
         self.books = Bookkeeper(
@@ -40,6 +49,7 @@ class Journal:
             silence_ns=round(settings.books.silence_seconds * NS_PER_SECOND),
             retention_ns=round(settings.retention.finished_seconds * NS_PER_SECOND),
             node=settings.identity.node,
+            most_runs=most_runs,
         )
 
     @property

@@ -21,6 +21,7 @@ from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.ledger.playing import Recording
 from goodput_exporter.ledger.tabular import exact_seconds
+from goodput_exporter.services.from_settings import rules_of
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.replaying import (
     Refolded,
@@ -29,7 +30,6 @@ from goodput_exporter.services.replaying import (
     refold,
     require_kept,
 )
-from goodput_exporter.services.standalone import rules_of
 
 DIFFERENT: Final = 1
 """The exit status where the refold is not what the ledger holds."""
