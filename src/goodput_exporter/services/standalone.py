@@ -11,7 +11,7 @@ import json
 import logging
 from typing import Final
 
-from goodput_exporter.clock import LedgerClock, boot_id
+from goodput_exporter.clock import boot_id
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.causes import Correction
@@ -36,9 +36,9 @@ from goodput_exporter.services.from_settings import (
 from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
-from goodput_exporter.sources.nvml import NvmlSource
 
 _log = logging.getLogger(__name__)
 
@@ -226,16 +226,3 @@ class Station:
         changed = {k: v for k, v in wanted.items() if self._meta.get(k) != v}
         self._meta.update(changed)
         return changed
-
-
-def udp_of(settings: Settings) -> tuple[str, int] | None:
-    """Return where UDP heartbeats are taken, or None if nowhere."""
-    beats = settings.heartbeats
-    return (beats.udp_host, beats.udp_port) if beats.udp_port else None
-
-
-def nvml_of(settings: Settings, clock: LedgerClock) -> NvmlSource | None:
-    """Open the GPU source, unless the settings say not to look."""
-    if settings.nvml.enabled == "no":
-        return None
-    return NvmlSource(clock.now_ns, deadline_seconds=settings.nvml.deadline_seconds)
