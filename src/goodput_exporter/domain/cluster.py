@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from goodput_exporter.domain.gpu_bookings import (
     GpuBooking,
@@ -28,7 +28,7 @@ from goodput_exporter.domain.gpu_restating import (
 )
 from goodput_exporter.domain.gpu_rules import GpuRules
 from goodput_exporter.domain.gpu_stands import NodeStand
-from goodput_exporter.domain.gpu_words import insert
+from goodput_exporter.domain.gpu_words import insert, kept, seen_through
 from goodput_exporter.domain.node_book import (
     Common,
     NodeBook,
@@ -125,7 +125,7 @@ def resumed(
             book.common.owners.claim(uuid, node.name, since_ns, line_ns)
         if node.words and not node.is_lagging:
             at = max(range(len(node.words)), key=lambda i: node.words[i].through_ns)
-            node.words[at] = _seen(node.words[at], line_ns)
+            node.words[at] = seen_through(node.words[at], line_ns)
         for each in node.open.values():
             book.common.standing.update(standings(each))
     is_open = {uuid for node in book.nodes.values() for uuid in node.open}
@@ -216,7 +216,7 @@ def _settle_all(book: ClusterBook, span: Span, rules: GpuRules) -> None:
         if node.is_changed or is_lagging is not node.is_lagging:
             book.changed.add(name)
         node.is_lagging, node.is_changed = is_lagging, False
-        _forget(node, span.end_ns, rules)
+        node.words = kept(node.words, span.end_ns, rules)
         if node.is_over and (through_ns or 0) < span.end_ns - rules.horizon_ns:
             del book.nodes[name]
             book.changed.add(name)
@@ -250,34 +250,6 @@ def _claims(nodes: Iterable[NodeBook]) -> Iterator[tuple[int, str, str]]:
         for word in node.words:
             for gpu in word.gpus:
                 yield word.since_ns, node.name, gpu.uuid
-
-
-def _forget(node: NodeBook, line_ns: int, rules: GpuRules) -> None:
-    """Drop words beyond the horizon, and join those that repeat each other."""
-    if len(node.words) < 2:  # noqa: PLR2004 - the last word is always kept
-        return
-    kept: list[NodeStand] = []
-    for word in node.words[:-1]:
-        if word.through_ns + rules.patience_ns <= line_ns - rules.horizon_ns:
-            continue
-        kept.append(word)
-    kept.append(node.words[-1])
-    joined: list[NodeStand] = kept[:1]
-    for word in kept[1:]:
-        last = joined[-1]
-        is_old = word.through_ns < line_ns - rules.settle_ns
-        is_near = word.since_ns <= last.through_ns + rules.patience_ns
-        if is_old and is_near and last.says_as(word):
-            joined[-1] = _seen(last, word.through_ns)
-        else:
-            joined.append(word)
-    node.words = joined
-
-
-def _seen(word: NodeStand, through_ns: int) -> NodeStand:
-    if through_ns <= word.through_ns:
-        return word
-    return replace(word, through_ns=through_ns)
 
 
 def _restate(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from goodput_exporter.domain.gpu_rules import GpuRules
 from goodput_exporter.domain.gpu_stands import NodeStand
 from goodput_exporter.domain.spans import Span
 
@@ -55,6 +57,33 @@ def insert(words: list[NodeStand], new: NodeStand) -> NodeStand | None:
             return known
     words.insert(0, new)
     return None
+
+
+def kept(words: Sequence[NodeStand], line_ns: int, rules: GpuRules) -> list[NodeStand]:
+    """Drop words beyond the horizon but the last one, and join those that repeat."""
+    oldest_ns = line_ns - rules.horizon_ns - rules.patience_ns
+    found = [word for word in words[:-1] if word.through_ns > oldest_ns]
+    joined: list[NodeStand] = []
+    for word in (*found, *words[-1:]):
+        if joined and _repeats(joined[-1], word, line_ns, rules):
+            joined[-1] = seen_through(joined[-1], word.through_ns)
+        else:
+            joined.append(word)
+    return joined
+
+
+def seen_through(word: NodeStand, through_ns: int) -> NodeStand:
+    """Return a word that was seen up to an instant at least."""
+    if through_ns <= word.through_ns:
+        return word
+    return replace(word, through_ns=through_ns)
+
+
+def _repeats(last: NodeStand, word: NodeStand, line_ns: int, rules: GpuRules) -> bool:
+    """Return whether a word of settled time only says once more what was said."""
+    is_old = word.through_ns < line_ns - rules.settle_ns
+    is_near = word.since_ns <= last.through_ns + rules.patience_ns
+    return is_old and is_near and last.says_as(word)
 
 
 def _later(known: NodeStand, new: NodeStand) -> NodeStand:
