@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from goodput_exporter.domain.evidence import Evidence
+from goodput_exporter.domain.gpu_holdings import GpuHoldings
 from goodput_exporter.domain.observations import (
     Delivered,
     GpuInventory,
@@ -39,6 +40,7 @@ Observation = (
     | GpuSample
     | GpuLost
     | GpuInventory
+    | GpuHoldings
     | XidCount
     | Evidence
 )
@@ -200,6 +202,7 @@ KINDS: Final = MappingProxyType(
             kind("gpu", GpuSample),
             kind("gpu_lost", GpuLost),
             kind("gpu_inventory", GpuInventory),
+            kind("gpu_holdings", GpuHoldings),
             kind("xid_count", XidCount),
             kind("evidence", Evidence),
         )
