@@ -118,8 +118,8 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         return
     if life is None:
         life = born(report)
-        _supersede(fold, life, rules)
         give_way(fold, life)
+        _supersede(fold, life, rules)
         fold.lives[report.incarnation] = life
         fold.turns.append(Turn(life.started_ns, life.incarnation, begins=True))
     if report.facts is not None:
@@ -166,7 +166,10 @@ def _supersede(fold: Fold, newer: Life, rules: Rules) -> None:
         if not (life.is_alive and same and life.reported_ns <= newer.started_ns):
             continue
         in_place = life.pid is not None and life.pid == newer.pid
-        if in_place or life.pid is None:
+        # Its node may be lost: then no kernel is left to say that it has ended.
+        away_ns = newer.started_ns - life.reported_ns
+        is_gone = fold.placed is not None and away_ns > rules.settle_ns
+        if in_place or life.pid is None or is_gone:
             detail = f"{newer.incarnation} took its place"
             end_ns = newer.started_ns if in_place else life.reported_ns
             extend(life, end_ns, fold.durations, rules)

@@ -54,11 +54,16 @@ def is_outdone(fold: Fold, report: RankReport, rules: Rules) -> bool:
 
 
 def give_way(fold: Fold, newer: Life) -> None:
-    """Let a rank that speaks replace all that was inferred, from its birth on."""
-    if newer.active_ns is not None:
-        return
+    """
+    Let a rank that speaks replace all that was inferred, from its birth on.
+
+    Another watch on the same container replaces the one before: the agent began
+    anew, and the container did not.
+    """
+    speaks = newer.active_ns is None
     for life in fold.lives.values():
-        if life.active_ns is not None and life.is_alive:
+        same = life.replica_group == newer.replica_group
+        if life.active_ns is not None and life.is_alive and (speaks or same):
             _retire(life, max(newer.started_ns, fold.line_ns or 0, life.started_ns))
 
 
