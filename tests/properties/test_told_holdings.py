@@ -30,7 +30,9 @@ def nodes(draw: st.DrawFn) -> Attributed:
     for number in range(draw(st.integers(0, 4))):
         uuid, rest = f"GPU-{number}", Fraction(1)
         for _ in range(draw(st.integers(0, 3))):
-            share = rest * draw(st.sampled_from([Fraction(1, 7), Fraction(1, 3), 1]))
+            share = rest * draw(
+                st.sampled_from([Fraction(1, 7), Fraction(1, 3), Fraction(1)])
+            )
             if not share:
                 break
             parts = frozenset(draw(st.lists(NAMES, max_size=2)))

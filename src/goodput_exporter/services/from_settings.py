@@ -60,6 +60,11 @@ def clock_from(meta: Mapping[str, str]) -> LedgerClock:
     return LedgerClock()
 
 
+def clock_note(clock: LedgerClock) -> str:
+    """Return what ``clock_from`` goes on with."""
+    return json.dumps([boot_id(), clock.offset_ns])
+
+
 def rules_of(settings: Settings) -> Rules:
     """Translate the settings into the fold's nanoseconds."""
     stall, pinned = settings.stall, settings.run.reference_step_seconds

@@ -1,0 +1,276 @@
+"""
+The agent of one node, top to bottom.
+
+It sees every GPU and who holds it, and takes every heartbeat; it judges nothing, and
+keeps no books. What it saw waits in a spool until the aggregator's ledger has it.
+Nothing in here waits for a driver, a disk, a kubelet or a network: each of them has
+a thread or a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+from goodput_exporter.config import Settings
+from goodput_exporter.domain.coalescing import coalesced
+from goodput_exporter.domain.holdings import Attributed
+from goodput_exporter.domain.inventory import Gpu, gpus_of
+from goodput_exporter.domain.node_view import NodeView
+from goodput_exporter.domain.observations import (
+    Delivered,
+    GpuInventory,
+    GpuObservation,
+    RunObservation,
+)
+from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.exposition.agent_app import Doors, Verdict, agent_app
+from goodput_exporter.exposition.render import OF_AN_AGENT, MetricsPage
+from goodput_exporter.services.acquaintances import Acquaintances
+from goodput_exporter.services.agent_parts import (
+    host_of,
+    kubelet_of,
+    pods_of,
+    pushing_of,
+)
+from goodput_exporter.services.agent_views import (
+    attribution_view,
+    push_view,
+    reader_view,
+    readiness,
+)
+from goodput_exporter.services.from_settings import (
+    CLOCK,
+    clock_from,
+    clock_note,
+    tokens_of,
+    write_audit,
+)
+from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.services.node_news import NodeNews
+from goodput_exporter.services.node_parts import nvml_of, udp_of
+from goodput_exporter.services.notes import Notes
+from goodput_exporter.sources.heartbeats import HeartbeatSource
+from goodput_exporter.sources.podresources.attributor import Attributor
+from goodput_exporter.wire.kinds import Observation
+
+_log = logging.getLogger(__name__)
+
+UNDER_WAY_NS: Final = NS_PER_SECOND
+"""A datagram is dated when it was sent; one sent earlier than this has been read."""
+STILL_NS: Final = 30 * NS_PER_SECOND
+"""A tick waits for nothing; one that is older than this will not come any more."""
+COUNT_NS: Final = 10 * NS_PER_SECOND
+"""How often the PCI bus is listed: some hundred files."""
+
+
+def main(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; return the process's exit status."""
+    agent = Agent(settings)
+    try:
+        agent.serve()
+    finally:
+        agent.close()
+    return 0
+
+
+class Agent:
+    """
+    The parts of an agent, and the tick that moves them.
+
+    Args:
+        settings: As checked by ``config``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._node = settings.identity.node
+        self._notes = Notes(settings.agent.folder)
+        self._clock = clock = clock_from(self._notes.kept)
+        self._tokens = tokens_of(settings.http.tokens_file)
+        self._pushing = pushing_of(settings, clock)
+        self._pods = pods_of(settings, clock)
+        self._heartbeats = HeartbeatSource(
+            clock,
+            unix_path=settings.heartbeats.unix_path,
+            udp=udp_of(settings),
+            pods=self._pods,
+        )
+        self._nvml = nvml_of(settings, clock, host_of(settings))
+        self._kubelet = kubelet_of(settings, clock)
+        self._attributor = Attributor()
+        self._gpus: tuple[Gpu, ...] = ()
+        self._inventory: GpuInventory | None = None
+        self._counted_ns = 0
+        self._news = NodeNews()
+        self._known = Acquaintances(self._heartbeats)
+        self._page = MetricsPage(OF_AN_AGENT)
+        self._started_ns = clock.now_ns()
+        self._latest: Snapshot | None = None
+        self._is_leaving = False
+        self._push(self._known.resume(self._notes.kept, self._started_ns))
+        self._ticker = Ticker(self._tick, settings.books.tick_seconds)
+
+    def serve(self) -> None:
+        """Answer requests until told to stop."""
+        doors = Doors(
+            metrics=self._page.latest,
+            metrics_gzip=self._page.latest_gzip,
+            alive=self._alive,
+            ready=self._ready,
+            capabilities=self._capabilities,
+            release=lambda: self._nvml is None or self._nvml.release(),
+            resume=lambda: None if self._nvml is None else self._nvml.resume(),
+        )
+        app = agent_app(doors, tokens=self._tokens, audit=write_audit)
+        if self._pushing is not None:
+            self._pushing.thread.start()
+        self._ticker.start()
+        http = self._settings.http
+        serve(app, http.host, http.port, ready=self._announce)
+
+    def close(self) -> None:
+        """Take what is still queued, spool it, and let go of everything."""
+        self._ticker.stop()
+        self._heartbeats.close()
+        self._hear()
+        self._notes.keep(self._known.notes())
+        for part in (self._pushing, self._kubelet, self._pods, self._nvml):
+            if part is not None:
+                part.close()
+        _log.info("stopped; what was not delivered waits in the spool")
+
+    def _announce(self, address: str) -> None:
+        _log.info("listening", extra={"page": address, "metrics": f"{address}metrics"})
+        _log.info(
+            "taking heartbeats",
+            extra={
+                "unix": str(self._settings.heartbeats.unix_path),
+                "udp": str(self._heartbeats.udp_address),
+                "aggregator": self._settings.push.url,
+            },
+        )
+
+    def _tick(self, pace: Pace) -> None:
+        self._hear()
+        now_ns = self._clock.now_ns()
+        gpus = () if self._nvml is None else tuple(self._nvml.read())
+        xids = () if self._nvml is None else self._nvml.xids()
+        self._count(now_ns)
+        held = self._attribute(gpus, now_ns)
+        self._push(self._news.of(gpus, xids, self._inventory, now_ns))
+        if self._kubelet is not None:
+            self._push(self._news.of_holders(held, now_ns))
+        self._notes.keep({CLOCK: clock_note(self._clock), **self._known.notes()})
+        look = None if self._kubelet is None else self._kubelet.read()
+        snapshot = Snapshot(
+            at_ns=now_ns,
+            node=self._node,
+            runs=(),
+            gpus=gpus,
+            health=self._health(pace),
+            node_view=NodeView(
+                xids=xids,
+                inventory=self._inventory,
+                reader=reader_view(self._nvml),
+                attribution=attribution_view(self._attributor, look, held),
+                push=push_view(self._pushing),
+            ),
+        )
+        self._page.render(snapshot)
+        self._latest = snapshot
+        self._leave_if_revoked()
+
+    def _hear(self) -> None:
+        """Take what ranks said, and vouch for everything before that was read."""
+        asked_ns = self._clock.now_ns()
+        seen: list[RunObservation] = coalesced(self._heartbeats.drain())
+        self._known.meet(seen)
+        self._push([*seen, Delivered(self._node, asked_ns - UNDER_WAY_NS)])
+
+    def _push(self, seen: Sequence[Observation]) -> None:
+        if self._pushing is not None:
+            self._pushing.pusher.take(seen)
+
+    def _count(self, now_ns: int) -> None:
+        """Look which GPUs there should be; the bus changes seldom."""
+        is_due = now_ns - self._counted_ns >= COUNT_NS
+        if self._nvml is not None and (is_due or self._inventory is None):
+            self._inventory, self._counted_ns = self._nvml.inventory(), now_ns
+
+    def _attribute(
+        self, seen: tuple[GpuObservation, ...], now_ns: int
+    ) -> Attributed | None:
+        if self._kubelet is None:
+            return None
+        self._gpus = gpus_of(seen, self._gpus)
+        look = self._kubelet.read()
+        if self._pods is None:
+            return self._attributor.tick(look, now_ns, self._gpus)
+        facts_of = self._pods.read().directory.facts
+        return self._attributor.tick(look, now_ns, self._gpus, facts_of)
+
+    def _health(self, pace: Pace) -> ExporterHealth:
+        counts = self._heartbeats.counts()
+        up, detail = (None, "not asked") if self._nvml is None else self._nvml.state()
+        return ExporterHealth(
+            started_ns=self._started_ns,
+            tick_lag_seconds=pace.lag_seconds,
+            tick_seconds=pace.took_seconds,
+            ticks=pace.ticks,
+            datagrams_accepted=counts.accepted,
+            datagrams_rejected=counts.rejected,
+            datagrams_lost=counts.lost,
+            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
+            gpu_source_up=up,
+            gpu_source_detail=detail,
+        )
+
+    def _alive(self) -> Verdict:
+        latest = self._latest
+        last_ns = self._started_ns if latest is None else latest.at_ns
+        age_ns = self._clock.now_ns() - last_ns
+        if age_ns < STILL_NS:
+            return Verdict(is_well=True)
+        detail = f"the last tick was {age_ns / NS_PER_SECOND:.0f} s ago"
+        return Verdict(is_well=False, detail=detail)
+
+    def _ready(self) -> Verdict:
+        if self._latest is None:
+            return Verdict(is_well=False, detail="there has been no tick yet")
+        view = self._latest.node_view
+        return readiness(view.reader, view.inventory)
+
+    def _capabilities(self) -> object:
+        """Say how GPUs, their holders and senders are known on this node."""
+        look = None if self._kubelet is None else self._kubelet.read()
+        return {
+            "node": self._node,
+            "nvml": None if self._nvml is None else self._nvml.capabilities(),
+            "nvml_state": None if self._nvml is None else self._nvml.state()[1],
+            "nvml_outage": None if self._nvml is None else self._nvml.outage(),
+            "holders": "not asked" if look is None else look.detail,
+            "senders": self._senders(),
+            "unix": str(self._settings.heartbeats.unix_path),
+            "udp": self._heartbeats.udp_address,
+            "aggregator": self._settings.push.url,
+        }
+
+    def _senders(self) -> str:
+        if self._pods is None:
+            return "by the kernel's pid on the Unix socket; kubelet.pods_url is not set"
+        known = self._pods.trouble or "the kubelet tells the node's pods"
+        return f"by cgroup on the Unix socket, by address over UDP; {known}"
+
+    def _leave_if_revoked(self) -> None:
+        """Ask for a new container, once, when this one lost its GPUs' devices."""
+        why = None if self._nvml is None else self._nvml.wants_exit()
+        if why is None or self._is_leaving:
+            return
+        self._is_leaving = True
+        _log.error("leaving, so that this container is made anew: %s", why)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,125 @@
+"""The parts of an agent, made of settings."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from goodput_exporter.clock import LedgerClock
+from goodput_exporter.config import Settings
+from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.errors import ConfigError
+from goodput_exporter.ledger.spool.figures import Bounds
+from goodput_exporter.ledger.spool.spool import Spool
+from goodput_exporter.services.courier import HttpCourier
+from goodput_exporter.services.push import Pusher, PushThread
+from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods
+from goodput_exporter.sources.nvml_host import Host
+from goodput_exporter.sources.podresources.socket_paths import roots
+from goodput_exporter.sources.podresources.source import Looker, PodResourcesSource
+
+MEBIBYTE = 2**20
+HOUR_NS = 3600 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """The way to the aggregator: what seals and sends, where it waits, its thread."""
+
+    pusher: Pusher
+    spool: Spool
+    thread: PushThread
+
+    def close(self) -> None:
+        """Spool what is left, and let go of the folder."""
+        self.thread.stop()
+        self.spool.close()
+
+
+def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
+    """
+    Open the way to the aggregator; None where there is none.
+
+    Raises:
+        ConfigError: Its address or its certificate is none.
+    """
+    wanted = settings.push
+    if wanted.url is None:
+        return None
+    courier = HttpCourier(
+        wanted.url,
+        clock.now_ns,
+        token_file=wanted.token_file,
+        tls=_tls(wanted.ca_file),
+    )
+    bounds = Bounds(
+        disk_bytes=wanted.spool_mebibytes * MEBIBYTE,
+        age_ns=round(wanted.spool_hours * HOUR_NS),
+    )
+    spool = Spool(settings.agent.folder / "spool", bounds)
+    # An agent is called as its node is: the aggregator waits for nodes.
+    node = settings.identity.node
+    pusher = Pusher(
+        courier,
+        spool,
+        agent=node,
+        node=node,
+        now_ns=clock.now_ns,
+        chance=random.random,
+        every_seconds=wanted.every_seconds,
+    )
+    return Pushing(pusher, spool, PushThread(pusher))
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as exc:
+        msg = f"push.ca_file: {ca_file} cannot be read ({exc}); check path and rights"
+        raise ConfigError(msg) from exc
+
+
+def host_of(settings: Settings) -> Host:
+    """Return the doors to the machine, with what is remembered over a restart."""
+    folder = settings.agent.folder
+    return Host(
+        memory=folder / "gpus.json",
+        marker=folder / "revoked.json",
+        linked_dev=settings.agent.linked_dev,
+    )
+
+
+def kubelet_of(settings: Settings, clock: LedgerClock) -> PodResourcesSource | None:
+    """Ask the kubelet who holds which GPU, unless the settings say not to."""
+    wanted = settings.kubelet
+    if wanted.enabled == "no":
+        return None
+    looker = Looker(clock.now_ns, roots(wanted.root))
+    return PodResourcesSource(looker, interval_seconds=wanted.interval_seconds)
+
+
+def pods_of(settings: Settings, clock: LedgerClock) -> KubeletPods | None:
+    """
+    Ask the kubelet for the node's pods, where the settings say how.
+
+    Raises:
+        ConfigError: The file of authorities cannot be read.
+    """
+    wanted = settings.kubelet
+    if wanted.pods_url is None:
+        return None
+    try:
+        fetch = HttpKubelet(
+            wanted.pods_url,
+            token_file=wanted.pods_token_file,
+            ca_file=wanted.pods_ca_file,
+            verify=wanted.pods_certificate == "verified",
+        )
+    except OSError as exc:
+        msg = f"kubelet.pods_ca_file: {wanted.pods_ca_file} cannot be read ({exc})"
+        raise ConfigError(msg) from exc
+    return KubeletPods(fetch, clock.now_ns)

@@ -1,0 +1,94 @@
+"""What an agent's parts say of themselves, as the page and the probes read it."""
+
+from __future__ import annotations
+
+from goodput_exporter.domain.holdings import Attributed
+from goodput_exporter.domain.node_view import (
+    AttributionView,
+    Dropped,
+    PushView,
+    ReaderView,
+)
+from goodput_exporter.domain.observations import GpuInventory
+from goodput_exporter.exposition.agent_app import Verdict
+from goodput_exporter.services.agent_parts import Pushing
+from goodput_exporter.sources.nvml import NvmlSource
+from goodput_exporter.sources.podresources.attributor import Attributor
+from goodput_exporter.sources.podresources.listing import Look
+
+QUIET = frozenset({"driver_not_loaded", "library_not_found"})
+"""Outages that are none on a machine without GPUs."""
+
+
+def reader_view(nvml: NvmlSource | None) -> ReaderView | None:
+    """Return how the children fare that read GPUs."""
+    if nvml is None:
+        return None
+    outage = nvml.outage()
+    return ReaderView(
+        None if outage is None else outage.kind,
+        nvml.children_started,
+        nvml.children_abandoned,
+        nvml.children_stuck,
+    )
+
+
+def attribution_view(
+    attributor: Attributor, look: Look | None, now: Attributed | None
+) -> AttributionView | None:
+    """Return who holds what, and how sure that is; None where nobody is asked."""
+    if look is None:
+        return None
+    return AttributionView(
+        now,
+        {result.value: count for result, count in attributor.results.items()},
+        attributor.conflicts,
+        None if look.trouble is None else look.detail,
+    )
+
+
+def push_view(pushing: Pushing | None) -> PushView | None:
+    """Return what has become of what was seen."""
+    if pushing is None:
+        return None
+    counts, waiting = pushing.pusher.counts, pushing.spool.waiting()
+    return PushView(
+        batches={
+            "applied": counts.applied,
+            "duplicate": counts.duplicates,
+            "refused": counts.refused,
+        },
+        failures=counts.failures,
+        lost={"overflow": counts.overflow, "unsendable": counts.unsendable},
+        delivered_ns=counts.delivered_ns,
+        offset_ns=None if counts.offset is None else counts.offset.ns,
+        waiting_batches=waiting.records,
+        waiting_bytes=waiting.bytes,
+        oldest_ns=waiting.oldest_ns,
+        is_durable=waiting.is_durable,
+        dropped={
+            reason.value: Dropped(loss.records, loss.bytes)
+            for reason, loss in pushing.spool.losses.items()
+        },
+    )
+
+
+def readiness(reader: ReaderView | None, gpus: GpuInventory | None) -> Verdict:
+    """
+    Tell whether all GPUs of the PCI bus are seen; a node without any is ready.
+
+    A GPU that vanished from the bus is not waited for: it is missed on the page, and
+    heartbeats go on. While somebody has the driver to himself we are well, too.
+    """
+    if reader is None or gpus is None:
+        return Verdict(is_well=True, detail="GPUs are not looked at")
+    if reader.outage == "paused":
+        return Verdict(is_well=True, detail="NVML was let go of on request")
+    on_bus = gpus.on_bus or 0
+    if gpus.visible < on_bus:
+        why = "" if reader.outage is None else f"; NVML: {reader.outage}"
+        detail = f"{gpus.visible} of {on_bus} GPUs on the PCI bus answer{why}"
+        return Verdict(is_well=False, detail=detail)
+    if reader.outage not in {None, "starting", *QUIET}:
+        return Verdict(is_well=False, detail=f"NVML does not answer: {reader.outage}")
+    return Verdict(is_well=True, detail=f"{gpus.visible} GPUs")
