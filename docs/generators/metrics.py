@@ -28,6 +28,7 @@ generated from `src/goodput_exporter/exposition/catalogue.py`; change that.
 TITLES = {
     "goodput_run": "Runs",
     "goodput_gpu": "GPUs of the node",
+    "goodput_nvml": "GPUs of the node",
     "process": "The process",
 }
 OTHER_TITLE = "The exporter"
@@ -44,7 +45,7 @@ def render() -> str:
 
 def _title(metric: Metric) -> str:
     starts = (s for s in TITLES if metric.name.startswith(f"{s}_"))
-    if metric.name == "goodput_node_gpus":
+    if metric.name.startswith("goodput_node_gpus"):
         return TITLES["goodput_gpu"]
     return TITLES.get(next(starts, ""), OTHER_TITLE)
 

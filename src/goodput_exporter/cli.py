@@ -53,7 +53,11 @@ class Command:
 
 
 # Imported when they are chosen: `config` must not wait for FastAPI to load.
-PROGRAMS = {"standalone": "goodput_exporter.services.standalone"}
+PROGRAMS = {
+    "agent": "goodput_exporter.services.agent",
+    "standalone": "goodput_exporter.services.standalone",
+    "aggregator": "goodput_exporter.services.aggregator",
+}
 LEDGER_COMMANDS = "goodput_exporter.services.ledger_commands"
 
 WINDOW = (
@@ -105,6 +109,10 @@ COMMANDS = {
             Argument("run", help="the run's name"),
             Argument("--server", help="the exporter's address [as http.host says]"),
         ),
+    ),
+    "rbac": Command(
+        "goodput_exporter.services.rbac",
+        "print the roles that the aggregator needs with these settings, as one List",
     ),
     "simulate": Command(
         "goodput_exporter.simulate.command",
@@ -225,7 +233,7 @@ def parser() -> Parser:
     """Return the command line's grammar; one flag per setting."""
     top = Parser(
         prog="goodput-exporter",
-        usage="%(prog)s {standalone,config,ledger} [--config FILE] "
+        usage="%(prog)s {standalone,agent,aggregator,config,ledger} [--config FILE] "
         "[--SETTING VALUE ...]",
         description="Account for GPU time: how much became progress that was kept.",
         epilog="Settings come from flags, GOODPUT_EXPORTER_* variables, a TOML file "
@@ -237,6 +245,8 @@ def parser() -> Parser:
         "command",
         choices=[*PROGRAMS, "config", "ledger"],
         help="standalone: everything for one machine, in one process. "
+        "agent: what one node's GPUs and ranks do, pushed to an aggregator. "
+        "aggregator: the runs of a whole cluster, by its API and its agents. "
         "config: print every setting and where it comes from. "
         "ledger: verify, back up or restore it; see ledger --help. "
         f"Also: {'; '.join(_summaries())}.",

@@ -15,6 +15,13 @@ from fractions import Fraction
 from typing import Any, Final
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.cluster_watch import (
+    ClusterWatch,
+    KindWatch,
+    NodesSeen,
+    Pushed,
+    RunWait,
+)
 from goodput_exporter.domain.gpu_bookings import GpuGroup
 from goodput_exporter.domain.gpu_stands import Category, Reason
 from goodput_exporter.domain.gpu_view import ClusterView
@@ -281,6 +288,46 @@ def cluster_view() -> ClusterView:
         {("unobserved", "held"): 12 * NS_PER_SECOND},
         too_late=1,
         disputes=2,
+    )
+
+
+def cluster_watch() -> ClusterWatch:
+    """Return a leader that follows two kinds, one of which it may not read."""
+    pods = KindWatch(
+        "Pod",
+        _at(302),
+        is_synced=True,
+        is_forbidden=False,
+        objects=24,
+        relists=1,
+        errors={"gone": 1, "silent": 0},
+        decode_faults=2,
+        vanished=3,
+    )
+    jobs = replace(pods, kind="Job", is_synced=False, is_forbidden=True, errors={})
+    waited = {"suspended": 90 * NS_PER_SECOND, "image_pull": 12 * NS_PER_SECOND}
+    place = ("NVIDIA-H100-80GB-HBM3", "pool-a")
+    return ClusterWatch(
+        is_leader=True,
+        kinds=(pods, jobs),
+        waits=(RunWait(RunKey("prod", "ml", "waits"), "Job", waited),),
+        queues={"research": 102 * NS_PER_SECOND},
+        nodes=NodesSeen(
+            {(True, True): 2, (True, False): 1, (False, False): 4},
+            {place: 24},
+            {place: 23},
+            {"node-b": 1},
+        ),
+        pushed=Pushed(
+            {"applied": 40, "duplicate": 2, "unreadable": 0},
+            {"node": 1, "too_big": 0},
+            {"foreign": 3},
+            missing=1,
+            waiting=2,
+            claims_refused=1,
+            unplaced=1,
+        ),
+        unclaimed=5,
     )
 
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
+from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import RUN_GROUPS
-from goodput_exporter.exposition.own_families import GPUS, HEALTH
+from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
+from goodput_exporter.exposition.pipe_families import PIPES
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import RUNS
+from tests.fakes.node_views import gpu_full, node_view
 from tests.fakes.snapshots import (
     bare_run_view,
     cluster_view,
+    cluster_watch,
     gpu_lost,
     gpu_sample,
     group_view,
@@ -32,11 +36,13 @@ def golden_page() -> str:
         run_view(),
         ended,
         bare_run_view(),
-        gpus=[gpu_sample(0), gpu_lost(3)],
+        gpus=[gpu_full(0), gpu_sample(1), gpu_lost(3)],
         groups=(group_view(),),
         cluster=cluster_view(),
+        node_view=node_view(),
     )
-    text = MetricsPage((RUNS, RUN_GROUPS, CLUSTER, GPUS, HEALTH)).render(now).decode()
+    groups = (RUNS, RUN_GROUPS, CLUSTER, GPUS, GPU_HEALTH, HOLDERS, PIPES)
+    text = MetricsPage((*groups, HEALTH, BOOKS)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 
 
@@ -51,9 +57,11 @@ def test_every_metric_of_the_catalogue_is_exported() -> None:
         run_view(ended_ns=1_760_000_400_000_000_000),
         run_view(),  # a second run of the same name: its series are dropped
         run_view("wrong", steps_redone=-1),
-        gpus=[gpu_sample(0), gpu_lost(3)],
+        gpus=[gpu_full(0), gpu_lost(3)],
         groups=(group_view(),),
         cluster=cluster_view(),
+        node_view=node_view(),
+        watched=cluster_watch(),
     )
 
     page = MetricsPage().render(here).decode()

@@ -18,14 +18,30 @@ from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import AnyFamily, Group
+from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.labels import clean
 from goodput_exporter.exposition.metric import Kind, Metric
-from goodput_exporter.exposition.own_families import GPUS, HEALTH
+from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
+from goodput_exporter.exposition.pipe_families import PIPES
 from goodput_exporter.exposition.run_families import RUNS
+from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 
-GROUPS: Final[tuple[Group[Any], ...]] = (RUNS, RUN_GROUPS, CLUSTER, GPUS, HEALTH)
+GROUPS: Final[tuple[Group[Any], ...]] = (
+    RUNS,
+    RUN_GROUPS,
+    CLUSTER,
+    WATCH,
+    KINDS,
+    WAITS,
+    GPUS,
+    GPU_HEALTH,
+    HOLDERS,
+    PIPES,
+    HEALTH,
+    BOOKS,
+)
 """Without process metrics: a registry has its own collector for those."""
 
 T = TypeVar("T")

@@ -7,19 +7,24 @@ from threading import Lock
 from typing import Any, Final
 
 from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.exposition.budget import Budget
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import Group
+from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.own_families import (
+    BOOKS,
     GPUS,
     HEALTH,
     PAGE,
     PROCESS,
     PageFacts,
 )
+from goodput_exporter.exposition.pipe_families import PIPES
 from goodput_exporter.exposition.run_families import RUNS
 from goodput_exporter.exposition.table import Table
+from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 GZIP_LEVEL: Final = 1
@@ -29,10 +34,26 @@ GROUPS: Final[tuple[Group[Any], ...]] = (
     RUNS,
     RUN_GROUPS,
     CLUSTER,
+    WATCH,
+    KINDS,
+    WAITS,
     GPUS,
+    GPU_HEALTH,
+    HOLDERS,
+    PIPES,
+    HEALTH,
+    BOOKS,
+    PROCESS,
+)
+OF_AN_AGENT: Final[tuple[Group[Any], ...]] = (
+    GPUS,
+    GPU_HEALTH,
+    HOLDERS,
+    PIPES,
     HEALTH,
     PROCESS,
 )
+"""It has no books: what runs did is told by the aggregator."""
 
 
 class MetricsPage:
@@ -44,14 +65,21 @@ class MetricsPage:
     Args:
         groups: What the page is made of.
         isolation: Where failures go; tests bring their own clock in it.
+        series_budget: Series that runs may have at most; None is no bound.
     """
 
     def __init__(
         self,
         groups: tuple[Group[Any], ...] = GROUPS,
         isolation: Isolation | None = None,
+        series_budget: int | None = None,
     ) -> None:
         self.isolation = isolation or Isolation()
+        self._budget = (
+            None
+            if series_budget is None
+            else Budget(series_budget, RUNS.families, self.isolation)
+        )
         self._groups = [
             (group, Table(group.families, group.labels, self.isolation))
             for group in groups
@@ -68,7 +96,7 @@ class MetricsPage:
         tables = self.isolation.each(
             self._groups,
             lambda pair: pair[1].metric,
-            lambda pair: pair[1].render(pair[0].subjects(snapshot)),
+            lambda pair: self._table(*pair, snapshot),
         )
         done = [table for table in tables if table is not None]
         parts = [part for pieces, _ in done for part in pieces]
@@ -81,6 +109,20 @@ class MetricsPage:
         self._latest = _page(parts)
         self._keep_room(len(self._latest))
         return self._latest
+
+    def _table(
+        self, group: Group[Any], table: Table[Any], snapshot: Snapshot
+    ) -> tuple[list[bytes], int]:
+        """Render one group; runs within their budget."""
+        subjects = group.subjects(snapshot)
+        if self._budget is None or group is not RUNS:
+            return table.render(subjects)
+        runs = list(subjects)
+        while True:
+            chosen = self._budget.chosen(runs)
+            done = table.render(chosen)
+            if not self._budget.is_exceeded(len(chosen), done[1]):
+                return done
 
     def _keep_room(self, size: int) -> None:
         """

@@ -100,9 +100,13 @@ class Naming:
                 self._tracker.register.name_run(name.removeprefix(META), run_id, 0)
 
     def news(self) -> dict[str, str]:
-        """Return what a later life must know, to be committed; and forget it."""
-        news, self._news = self._news, {}
-        return news
+        """Return what a later life must know, until it is settled."""
+        return dict(self._news)
+
+    def settle(self, *, is_committed: bool) -> None:
+        """Tell whether the news so far is in the ledger."""
+        if is_committed:
+            self._news.clear()
 
     def named(
         self, seen: Iterable[object], node: str, sender: str, now_ns: int
