@@ -33,6 +33,16 @@ PLACES: Final = {
         "clusterrolebindings",
         False,
     ),
+    "MutatingWebhookConfiguration": (
+        "apis/admissionregistration.k8s.io/v1",
+        "mutatingwebhookconfigurations",
+        False,
+    ),
+    "ValidatingWebhookConfiguration": (
+        "apis/admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+        False,
+    ),
     "CustomResourceDefinition": (
         "apis/apiextensions.k8s.io/v1",
         "customresourcedefinitions",

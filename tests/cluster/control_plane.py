@@ -46,7 +46,7 @@ class ControlPlane:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ca_file = folder / "server.crt"
-        self._key = folder / "server.key"
+        self.key_file = folder / "server.key"
         self._tokens = {user: token_hex(16) for user in USERS}
         self._etcd_port, self._port = free_port(), free_port()
         self.url = f"https://127.0.0.1:{self._port}"
@@ -109,7 +109,7 @@ class ControlPlane:
         subprocess.run(
             (
                 *(require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
-                *("-keyout", self._key, "-out", self.ca_file, "-days", "7"),
+                *("-keyout", self.key_file, "-out", self.ca_file, "-days", "7"),
                 *("-subj", "/CN=story"),
                 *("-addext", "subjectAltName=IP:127.0.0.1"),
             ),
@@ -154,10 +154,10 @@ class ControlPlane:
         yield "--advertise-address=127.0.0.1"
         yield f"--secure-port={self._port}"
         yield f"--tls-cert-file={self.ca_file}"
-        yield f"--tls-private-key-file={self._key}"
+        yield f"--tls-private-key-file={self.key_file}"
         yield f"--token-auth-file={self.folder / 'tokens.csv'}"
-        yield f"--service-account-key-file={self._key}"
-        yield f"--service-account-signing-key-file={self._key}"
+        yield f"--service-account-key-file={self.key_file}"
+        yield f"--service-account-signing-key-file={self.key_file}"
         yield "--service-account-issuer=https://kubernetes.default.svc"
         yield "--service-cluster-ip-range=10.0.0.0/24"
         yield "--endpoint-reconciler-type=none"
@@ -171,7 +171,7 @@ class ControlPlane:
     def _controller_flags(self) -> Iterator[str]:
         yield f"--kubeconfig={self.folder / 'system:kube-controller-manager.conf'}"
         yield f"--root-ca-file={self.ca_file}"
-        yield f"--service-account-private-key-file={self._key}"
+        yield f"--service-account-private-key-file={self.key_file}"
         yield "--use-service-account-credentials"
         yield "--leader-elect=false"
         yield "--secure-port=0"

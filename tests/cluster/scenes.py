@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from goodput_exporter.sources.workloads.table import rbac
+from goodput_exporter.sources.workloads.table import Entry, rbac
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import PLAYED, ControlPlane
-from tests.cluster.following import Following
+from tests.cluster.following import BUILT_IN, Following
 
 GPU: Final = "nvidia.com/gpu"
 POOL: Final = "pool"
-OWNER: Final = "batch.kubernetes.io/job-name"
+OWNERS: Final = ("batch.kubernetes.io/job-name", "jobset.sigs.k8s.io/jobset-name")
 READY: Final = "True"
 
 
@@ -60,13 +60,16 @@ class Scene:
     Args:
         plane: The control plane.
         token_file: With the token of an account that may read what it needs.
+        entries: The kinds to follow.
     """
 
-    def __init__(self, plane: ControlPlane, token_file: Path) -> None:
+    def __init__(
+        self, plane: ControlPlane, token_file: Path, entries: Iterable[Entry]
+    ) -> None:
         self.plane, self.api = plane, plane.api
         self.namespace = f"ml-{token_hex(4)}"
         self.token_file = token_file
-        self.books = Following(plane.url, plane.ca_file, token_file)
+        self.books = Following(plane.url, plane.ca_file, token_file, entries)
         self._nodes: list[str] = []
 
     def nodes(self, count: int, gpus: int = 8) -> list[str]:
@@ -95,12 +98,12 @@ class Scene:
         return self.api.apply({"kind": "Job", "metadata": meta, "spec": wanted})
 
     def pods(self, job: str) -> list[Json]:
-        """Return a job's pods that nobody has told to go."""
+        """Return the pods of a job, or of a set of them, that nobody told to go."""
         found = self.api.list("Pod", self.namespace)
         return [
             pod
             for pod in found
-            if pod["metadata"]["labels"].get(OWNER) == job
+            if job in {pod["metadata"]["labels"].get(label) for label in OWNERS}
             and "deletionTimestamp" not in pod["metadata"]
             and pod.get("status", {}).get("phase") != "Failed"
         ]
@@ -125,13 +128,13 @@ class Scene:
 
     def clear(self) -> None:
         """Take everything away again; what hangs on a silent node by force."""
+        self.api.delete("Namespace", None, self.namespace)
         for job in self.api.list("Job", self.namespace):
             self.api.delete("Job", self.namespace, job["metadata"]["name"])
         for pod in self.api.list("Pod", self.namespace):
             self.api.delete("Pod", self.namespace, pod["metadata"]["name"], 0)
         for name in self._nodes:
             self.api.delete("Node", None, name)
-        self.api.delete("Namespace", None, self.namespace)
 
 
 def is_open(node: Json) -> bool:
@@ -171,9 +174,11 @@ def token_file(api: Api, folder: Path, name: str = "goodput-exporter") -> Path:
 
 
 @contextmanager
-def scene(plane: ControlPlane, token: Path) -> Iterator[Scene]:
+def scene(
+    plane: ControlPlane, token: Path, entries: Iterable[Entry] = BUILT_IN
+) -> Iterator[Scene]:
     """Give a scene in which the books are being kept."""
-    made = Scene(plane, token)
+    made = Scene(plane, token, entries)
     plane.api.apply({"kind": "Namespace", "metadata": {"name": made.namespace}})
     plane.api.wait("ServiceAccount", made.namespace, "default", bool)
     try:
