@@ -86,6 +86,8 @@ class Station:
             **settings,
         }
         self.url = ""
+        self.command = "standalone"
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -105,8 +107,8 @@ class Station:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GOODPUT_")}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "goodput_exporter.cli", "standalone"],
-                env=kept | ours,
+                [sys.executable, "-m", "goodput_exporter.cli", self.command],
+                env=kept | ours | self.environment,
                 stdout=log,
                 stderr=log,
             )

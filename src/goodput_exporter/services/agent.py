@@ -54,6 +54,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.node_news import NodeNews
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.notes import Notes
+from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 from goodput_exporter.sources.podresources.attributor import Attributor
 from goodput_exporter.wire.kinds import Observation
@@ -107,6 +108,7 @@ class Agent:
         self._inventory: GpuInventory | None = None
         self._counted_ns = 0
         self._news = NodeNews()
+        self._witness = Witness(settings)
         self._known = Acquaintances(self._heartbeats)
         self._page = MetricsPage(OF_AN_AGENT)
         self._started_ns = clock.now_ns()
@@ -163,6 +165,7 @@ class Agent:
         self._count(now_ns)
         held = self._attribute(gpus, now_ns)
         self._push(self._news.of(gpus, xids, self._inventory, now_ns))
+        self._push(self._witness.drain(gpus, xids, now_ns))
         if self._kubelet is not None:
             self._push(self._news.of_holders(held, now_ns))
         self._notes.keep({CLOCK: clock_note(self._clock), **self._known.notes()})
@@ -225,6 +228,7 @@ class Agent:
             datagrams_accepted=counts.accepted,
             datagrams_rejected=counts.rejected,
             datagrams_lost=counts.lost,
+            evidence_failures=self._witness.failures(),
             clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
             gpu_source_up=up,
             gpu_source_detail=detail,

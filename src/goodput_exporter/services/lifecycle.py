@@ -104,7 +104,12 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    app: Callable[..., Any], host: str, port: int, *, ready: Callable[[str], None]
+    app: Callable[..., Any],
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None],
+    keep_alive_seconds: int = 5,
 ) -> None:
     """
     Serve *app* until SIGTERM or SIGINT.
@@ -114,6 +119,7 @@ def serve(
         host: The address to listen on.
         port: The TCP port; 0 lets the kernel choose.
         ready: Told the address once it answers.
+        keep_alive_seconds: How long a connection may be idle; agents push every 5 s.
 
     Raises:
         SourceUnavailableError: The address is taken or cannot be bound.
@@ -127,6 +133,7 @@ def serve(
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=keep_alive_seconds,
         server_header=False,
     )
     try:

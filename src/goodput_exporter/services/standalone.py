@@ -16,6 +16,7 @@ from goodput_exporter.config import Settings
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.causes import Correction
 from goodput_exporter.domain.fold import Fold
+from goodput_exporter.domain.node_view import NodeView
 from goodput_exporter.domain.observations import GpuSample, RankExited
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
@@ -24,6 +25,7 @@ from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.services.agent_views import reader_view
 from goodput_exporter.services.desk import Desk, answer
 from goodput_exporter.services.from_settings import (
     CLOCK,
@@ -37,6 +39,7 @@ from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.node_parts import nvml_of, udp_of
+from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS, pushed_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 
@@ -85,6 +88,7 @@ class Station:
         self._journal = Journal(settings, rules_of(settings), ledger)
         self._books = self._journal.books
         self._witness = Witness(settings)
+        self._pushed = pushed_of(settings, self._meta, self._clock.now_ns)
         self._desk = Desk()
         self._page = MetricsPage()
         self._started_ns = self._clock.now_ns()
@@ -109,14 +113,20 @@ class Station:
             past=LedgerPast(self._ledger),
         )
         self._ticker.start()
-        serve(app, http.host, http.port, ready=self._announce)
+        serve(
+            app if self._pushed is None else self._pushed.beside(app),
+            http.host,
+            http.port,
+            ready=self._announce,
+            keep_alive_seconds=KEEP_ALIVE_SECONDS,
+        )
 
     def close(self) -> None:
         """Take what is still queued, book it, and let go of everything."""
         self._ticker.stop()
         self._heartbeats.close()
         self._journal.take(self._heartbeats.drain())
-        self._journal.tick(self._clock.now_ns(), self._changed_meta())
+        self._commit(self._clock.now_ns())
         self._journal.close()
         if self._nvml is not None:
             self._nvml.close()
@@ -140,9 +150,10 @@ class Station:
         xids = () if self._nvml is None else self._nvml.xids()
         self._journal.take(self._witness.drain(gpus, xids, now_ns))
         asked = self._desk.serve(self._books, now_ns)
-        is_committed = self._journal.tick(now_ns, self._changed_meta())
+        is_committed = self._commit(now_ns)
         answer(asked, is_committed=is_committed)
-        names = {gpu.uuid: gpu.name for gpu in gpus if isinstance(gpu, GpuSample)}
+        names = {} if self._pushed is None else self._pushed.gpu_names
+        names |= {gpu.uuid: gpu.name for gpu in gpus if isinstance(gpu, GpuSample)}
         snapshot = Snapshot(
             at_ns=now_ns,
             node=self._settings.identity.node,
@@ -150,9 +161,23 @@ class Station:
             gpus=gpus,
             health=self._health(pace),
             groups=self._books.groups(now_ns),
+            node_view=NodeView(
+                xids=xids,
+                reader=reader_view(self._nvml),
+                ingest=None if self._pushed is None else self._pushed.view(),
+            ),
         )
         self._page.render(snapshot)
         self._latest = snapshot
+
+    def _commit(self, now_ns: int) -> bool:
+        """Decide and write down; tell whether the ledger has it, senders too."""
+        pushed = {} if self._pushed is None else self._pushed.hand_over(self._journal)
+        meta = {**self._changed_meta(), **pushed}
+        is_committed = self._journal.tick(now_ns, meta)
+        if self._pushed is not None:
+            self._pushed.settle(is_committed=is_committed)
+        return is_committed
 
     def _health(self, pace: Pace) -> ExporterHealth:
         counts = self._heartbeats.counts()

@@ -98,7 +98,8 @@ class Keeper:
     @property
     def stuck(self) -> int:
         """How many children do not die, in uninterruptible sleep as it seems."""
-        return len(self._children)
+        # One that has just ended is reaped with the next start.
+        return sum(child.is_alive() for child in tuple(self._children))
 
     def release(self, pause_seconds: float, timeout_seconds: float) -> bool:
         """Let go of NVML for a while; tell whether no child holds it any more."""
