@@ -604,7 +604,7 @@ EVIDENCE = (
         "7",
         "only what the process itself said explains its end",
         "causes",
-        "seen = [*incident.ending, *fold.seen]",
+        "seen = [*incident.ending, *about]",
         "seen = [*incident.ending]",
         of.a_queue_and_a_lost_node,
     ),

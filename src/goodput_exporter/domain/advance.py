@@ -169,11 +169,19 @@ def _supersede(fold: Fold, newer: Life, rules: Rules) -> None:
         # Its node may be lost: then no kernel is left to say that it has ended.
         away_ns = newer.started_ns - life.reported_ns
         is_gone = fold.placed is not None and away_ns > rules.settle_ns
+        if is_gone and _is_told(fold, life):
+            life.ended_ns, life.ended_ok = life.reported_ns, True
+            continue
         if in_place or life.pid is None or is_gone:
             detail = f"{newer.incarnation} took its place"
             end_ns = newer.started_ns if in_place else life.reported_ns
             extend(life, end_ns, fold.durations, rules)
             _end(fold, life, end_ns, ok=life.ok, detail=detail)
+
+
+def _is_told(fold: Fold, life: Life) -> bool:
+    """Tell whether an incident has been opened since a rank was heard last."""
+    return any(each.detected_ns >= life.reported_ns for each in fold.incidents[-1:])
 
 
 def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from goodput_exporter.domain.cause_rule import Role, Rule
+from goodput_exporter.domain.cause_rule import WHOLE_SECOND_NS, Role, Rule
 from goodput_exporter.domain.cause_rules import RULES
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.states import Cause
@@ -92,9 +92,24 @@ def explain(
             following.append(sign)
     for role in DECIDING:
         found = [sign for sign in reaching if sign.rule.role is role]
+        if role is Role.TRACE:
+            found = [sign for sign in found if not _came_after(sign, reaching)]
         if found:
             return _decide(found, reaching + following)
     return Verdict(Cause.UNKNOWN, NOTHING_SEEN, (), (), _seen(reaching + following))
+
+
+def _came_after(trace: _Sign, reaching: list[_Sign]) -> bool:
+    """
+    Tell whether the program had failed by itself when a trace was left.
+
+    Controllers delete pods within a second of their failure, and dates are whole
+    seconds: what is no older than the failure follows from it.
+    """
+    own = [sign.began_ns for sign in reaching if sign.rule.is_own]
+    if not trace.rule.may_follow or not own:
+        return False
+    return trace.began_ns >= min(own) - WHOLE_SECOND_NS
 
 
 def _signs(evidence: Iterable[Evidence]) -> list[_Sign]:

@@ -58,6 +58,9 @@ class Rule:
         lag_ns: How long after the fact it is dated at the earliest; it counts as
             that much older.
         needs: Another observation without which it does not hold.
+        is_own: The program does so by itself, and not because it was told to go.
+        may_follow: It is left behind a failure of the program's own, too, so one that
+            is no older than such a failure did not begin it.
         why: The reasoning, with its source.
     """
 
@@ -70,6 +73,8 @@ class Rule:
     after_ns: int = SKEW_NS
     lag_ns: int = 0
     needs: tuple[Kind, str] | None = None
+    is_own: bool = False
+    may_follow: bool = False
     why: str = ""
 
     def matches(self, seen: Evidence) -> bool:
@@ -89,3 +94,12 @@ DISRUPTION: Final = (
 KUEUE: Final = "kubernetes-sigs/kueue, the Evicted reasons of its Workload API"
 NTH: Final = "aws/aws-node-termination-handler, pkg/node/node.go and its chart's README"
 NOBODY: Final = Cause.UNKNOWN
+AKS: Final = (
+    "Node Problem Detector on AKS: "
+    "https://learn.microsoft.com/azure/aks/node-problem-detector."
+)
+NVSENTINEL: Final = (
+    "NVSentinel's checks become conditions: NVIDIA/NVSentinel, "
+    "https://docs.nvidia.com/nvsentinel/."
+)
+EKS: Final = "aws/eks-node-monitoring-agent: False is a fatal finding."

@@ -8,6 +8,7 @@ from typing import Final
 from goodput_exporter.domain.attribution import Verdict, explain
 from goodput_exporter.domain.book import recause
 from goodput_exporter.domain.bookings import Reattribution
+from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.fold import (
     Fold,
     Interruption,
@@ -23,8 +24,11 @@ PERSON: Final = "person"
 """The rule's id where a person decided."""
 SECTION_7: Final = "since-last-step"
 """The rule's id of what an interruption costs since the last completed step."""
-EVIDENCE_KEPT_NS: Final = 180 * MINUTE_NS
-"""The longest reach of a rule is an hour; what is older explains nothing new."""
+REVIEWED_NS: Final = 180 * MINUTE_NS
+"""How long after its end an incident is explained again when more is seen."""
+EVIDENCE_KEPT_NS: Final = REVIEWED_NS + 120 * MINUTE_NS
+"""Longer than that by more than the longest reach of a rule, which is an hour: what
+once decided must not be forgotten before the incident is closed to review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,52 @@ class Correction:
     at_ns: int
 
 
+def locate(fold: Fold, incident: Interruption, rank: int | None) -> None:
+    """
+    Note where the run was when it was interrupted, and where it began.
+
+    Args:
+        fold: Of the run.
+        incident: Changed in place.
+        rank: The first to end, where that is known.
+    """
+    placed, crew = fold.placed, fold.crew
+    if placed is None:
+        return
+    incident.nodes = sorted({seat.node for seat in crew if seat.node})
+    incident.nodes = incident.nodes or list(placed.nodes)
+    incident.pods = sorted({*(seat.pod for seat in crew), *placed.pods})
+    worlds = [life.world_size for life in fold.lives.values()]
+    world = max(worlds, default=-1)
+    is_ranked = all(seat.index is not None for seat in crew)
+    if rank is not None and 0 <= rank < world and crew and is_ranked:
+        incident.first_node = crew[rank * len(crew) // world].node
+
+
+def _is_about(incident: Interruption, seen: Evidence) -> bool:
+    """Tell whether an observation is about where the run was, and not of elsewhere."""
+    kind, _, name = seen.place.partition("/")
+    if kind == "node" and incident.nodes:
+        # A window explains what breaks on its node, and not on the run's others.
+        is_window = seen.kind is Kind.MAINTENANCE_WINDOW
+        if is_window and incident.first_node:
+            return name == incident.first_node
+        return name in incident.nodes
+    if kind == "pod" and incident.pods:
+        return name in incident.pods
+    return True
+
+
 def verdict_of(fold: Fold, incident: Interruption) -> Verdict:
-    """Explain an incident by all that has been seen so far."""
-    seen = [*incident.ending, *fold.seen]
+    """Explain an incident by all that has been seen so far of where it happened."""
+    until_ns = incident.returned_ns
+    about = [
+        seen
+        for seen in fold.seen
+        # What comes when all ranks are back is of the next interruption, if any.
+        if (until_ns is None or seen.at_ns <= until_ns) and _is_about(incident, seen)
+    ]
+    seen = [*incident.ending, *about]
     return explain(incident.detected_ns, seen, since_ns=incident.since_ns)
 
 
@@ -69,7 +116,7 @@ def review(fold: Fold, now_ns: int) -> None:
         if (seen.until_ns or seen.at_ns) > now_ns - EVIDENCE_KEPT_NS
     ]
     for incident in fold.incidents:
-        is_recent = incident.detected_ns > now_ns - EVIDENCE_KEPT_NS
+        is_recent = incident.detected_ns > now_ns - REVIEWED_NS
         if not is_recent or incident.rule == PERSON:
             continue
         verdict = verdict_of(fold, incident)

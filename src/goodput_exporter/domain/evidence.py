@@ -24,12 +24,20 @@ class Kind(StrEnum):
     WORKLOAD_DELETED = "workload_deleted"
     XID = "xid"
     GPU_LOST = "gpu_lost"
+    OOM_KILL = "oom_kill"
+    PCIE = "pcie"
+    LINK = "link"
+    THROTTLED = "throttled"
     PROCESS_EXIT = "process_exit"
     GOODBYE = "goodbye"
     STALL = "stall"
     LOG = "log"
     NVRX_CYCLE = "nvrx_cycle"
     MAINTENANCE_WINDOW = "maintenance_window"
+
+
+PARTS_OF_A_POD: Final = 2
+"""A pod is ``NAMESPACE/NAME``; what follows names a container in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,22 @@ class Evidence:
     source: str = ""
     detail: str = ""
     until_ns: int | None = None
+
+    @property
+    def place(self) -> str:
+        """
+        Return the pod, node or workload that the subject is, or is a part of.
+
+        A container belongs to its pod and a GPU to its node: ``"gpu/n1/0000:3b"``
+        is ``"node/n1"``, ``"pod/ns/p/main"`` is ``"pod/ns/p"``.
+        """
+        kind, _, rest = self.subject.partition("/")
+        parts = rest.split("/")
+        if kind == "gpu":
+            return f"node/{parts[0]}"
+        if kind == "pod":
+            return f"pod/{'/'.join(parts[:PARTS_OF_A_POD])}"
+        return self.subject
 
     @property
     def key(self) -> tuple[int | str, ...]:

@@ -25,7 +25,7 @@ from goodput_exporter.domain.observations import (
     RankExited,
     RankReport,
 )
-from goodput_exporter.domain.placement import Owner, Placement
+from goodput_exporter.domain.placement import Owner, Placement, Seat
 from goodput_exporter.domain.progress import Group, Progress, keep
 from goodput_exporter.domain.reference import Reference
 from goodput_exporter.domain.runs import RunKey
@@ -80,7 +80,8 @@ class Interruption:
         since_ns: When the attempt began that it ended.
         said, ending: What the ended process said of its end, in words and as
             evidence; *evidence* is these and what else decided.
-        nodes: Where the run's pods were.
+        nodes, pods: Where the run was; empty where nobody knows.
+        first_node: Where the first rank to end was; empty likewise.
         corrected_by, note: Of a person's correction; no rule overrules it.
     """
 
@@ -103,6 +104,8 @@ class Interruption:
     ending: list[Evidence] = field(default_factory=list)
     tokens_lost: int | None = None
     nodes: list[str] = field(default_factory=list)
+    pods: list[str] = field(default_factory=list)
+    first_node: str = ""
     corrected_by: str = ""
     note: str = ""
 
@@ -153,6 +156,7 @@ class Fold:
         seen: Evidence that may explain an end; *has_news* until it was looked at.
         placed: Where its pods stand at the line; None without a cluster.
         placements: The same for instants that the line has not reached.
+        crew: Where its pods were when all of them ran, last.
         owner: Whose the run is.
         is_done: The last ranks said that they are done, and it has not ended yet.
         delivered: Up to when each agent of the run has delivered.
@@ -208,6 +212,7 @@ class Fold:
     has_news: bool = False
     placed: Placement | None = None
     placements: list[Placement] = field(default_factory=list)
+    crew: list[Seat] = field(default_factory=list)
     owner: Owner = field(default_factory=Owner)
     is_done: bool = False
     delivered: dict[str, int] = field(default_factory=dict)

@@ -68,6 +68,7 @@ class Life:
         reported_ns: Position of its last report: nothing later is known of it.
         stretch_ns: Since when it is in *phase* without a break.
         ended_ns: When it was gone; None while it lives.
+        has_begun: The run's line has passed its start.
         first_step_ns: When its first step began; None while it starts up.
         active_ns: Of a rank whose phases are inferred: when it last looked like
             training. None for one that speaks for itself.
@@ -103,6 +104,7 @@ class Life:
     exit_code: int | None = None
     exit_detail: str = ""
     ended_unseen: bool = False
+    has_begun: bool = False
     joined_epoch: int = 0
     declared_epoch: int = -1
     first_step_ns: int | None = None
@@ -114,6 +116,15 @@ class Life:
     def is_alive(self) -> bool:
         """Tell whether nothing has been seen of its end."""
         return self.ended_ns is None
+
+    def is_there_at(self, at_ns: int) -> bool:
+        """
+        Tell whether it had begun and not ended, as the run's line saw it.
+
+        One that has given way to a better source lives on under another name.
+        """
+        is_over = self.ended_ns is not None and self.ended_ns <= at_ns
+        return self.has_begun and (self.has_given_way or not is_over)
 
     def starts_up_at(self, at_ns: int) -> bool:
         """Tell whether its first step has not begun before *at_ns*."""

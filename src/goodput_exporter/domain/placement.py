@@ -63,6 +63,23 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """
+    Where some of a run's ranks are.
+
+    Args:
+        pod: ``NAMESPACE/NAME``.
+        node: The node that it is bound to.
+        index: Its place among the run's pods, which its ranks follow from; None
+            where nothing numbers it.
+    """
+
+    pod: str
+    node: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """
     Where one run's pods stand from an instant on, until the next such word.
@@ -83,6 +100,7 @@ class Placement:
         ended: Set by the workload's terminal condition.
         reason: The machine-readable word behind the stage, such as
             ``"Unschedulable"`` or ``"ErrImagePull"``; for people.
+        crew: The pods that run, where all of them do; in the order of their indices.
         is_estimated: The instant was not seen: it lies in a gap of the watch.
     """
 
@@ -99,3 +117,4 @@ class Placement:
     ended: Ended | None = None
     reason: str = ""
     is_estimated: bool = False
+    crew: tuple[Seat, ...] = ()

@@ -50,8 +50,7 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
             note(fold.book, at_ns, EventKind.RESIZED, devices=placement.asked)
         fold.asked = placement.asked
     ran_on = _ran_on(before)
-    fold.placed, fold.owner = placement, placement.owner
-    fold.kind = placement.owner.kind
+    _stand(fold, placement)
     if fold.stepping_on or (fold.active is not None and placement.is_elastic):
         smaller = 0 < placement.running < fold.asked
         shrink(fold, placement.running if smaller else None)
@@ -68,6 +67,13 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         _lose_pods(fold, placement, rules, was_out=was_out)
     elif not fold.recovering and _fails_to_start(placement, before):
         _lose_pods(fold, placement, rules, was_out=False)
+
+
+def _stand(fold: Fold, placement: Placement) -> None:
+    fold.placed, fold.owner = placement, placement.owner
+    fold.kind = placement.owner.kind
+    if placement.crew:
+        fold.crew = list(placement.crew)
 
 
 def _fails_to_start(placement: Placement, before: Placement | None) -> bool:
@@ -118,4 +124,8 @@ def _end(fold: Fold, placement: Placement, *, was_out: bool) -> None:
         fold.last_exit_ns = max(fold.last_exit_ns, placement.at_ns)
     at_ns = min(placement.at_ns, max(fold.last_exit_ns, fold.opened_ns))
     ended = placement.ended or Ended.DELETED
+    for life in fold.lives.values():
+        if life.is_alive:
+            # Nobody need have seen its end: its workload has none running.
+            life.ended_ns, life.ended_ok = max(at_ns, life.started_ns), True
     close(fold, at_ns, OUTCOME_OF[ended])

@@ -114,6 +114,17 @@ PODS: Final = (
         "131530) or 1.",
     ),
     Rule(
+        "oom-killed-by-kernel",
+        Cause.OOM_KILLED,
+        Role.INITIATES,
+        Kind.OOM_KILL,
+        ("*",),
+        before_ns=MINUTE_NS,
+        why="The kernel names the cgroup, and so the pod. The container's own reason "
+        "is only OOMKilled where its first process was the one: kubernetes/kubernetes "
+        "issue 50632.",
+    ),
+    Rule(
         "oom-killed-in-place",
         Cause.OOM_KILLED,
         Role.INITIATES,

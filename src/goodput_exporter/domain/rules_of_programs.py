@@ -46,6 +46,7 @@ SYMPTOMS: Final = (
         ("signal 4", "signal 6", "signal 7", "signal 8", "signal 11"),
         before_ns=SKEW_NS,
         after_ns=WHOLE_SECOND_NS,
+        is_own=True,
         why="SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: the program's own doing.",
     ),
     Rule(
@@ -84,6 +85,7 @@ SYMPTOMS: Final = (
         ("exit *",),
         before_ns=SKEW_NS,
         after_ns=WHOLE_SECOND_NS,
+        is_own=True,
         why="An exception, in most programs 1.",
     ),
     Rule(
@@ -113,6 +115,7 @@ SYMPTOMS: Final = (
         ("signal 4", "signal 6", "signal 7", "signal 8", "signal 11", "exit *"),
         before_ns=SKEW_NS,
         after_ns=WHOLE_SECOND_NS,
+        is_own=True,
         why="Exit code 139 is 128 + SIGSEGV, 134 is 128 + SIGABRT.",
     ),
     Rule(

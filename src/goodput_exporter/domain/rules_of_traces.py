@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from goodput_exporter.domain.cause_rule import (
+    AKS,
     COLLECTIVE_NS,
+    EKS,
     GRACE_NS,
     KUEUE,
     MINUTE_NS,
@@ -116,6 +118,76 @@ TRACES: Final = (
         why="NVIDIA/gpu-operator issue 584; karpenter-provider-aws as above.",
     ),
     Rule(
+        "pcie-fatal",
+        Cause.OTHER,
+        Role.TRACE,
+        Kind.PCIE,
+        ("fatal/*",),
+        before_ns=2 * MINUTE_NS,
+        why="A port or another device failed: what hangs on it is not told.",
+    ),
+    Rule(
+        "link-down",
+        Cause.OTHER,
+        Role.TRACE,
+        Kind.LINK,
+        ("ib-down", "nic-down"),
+        before_ns=COLLECTIVE_NS,
+        why="The network between ranks failed. No cause of the closed set says so; "
+        "and a run may have gone on over other links.",
+    ),
+    Rule(
+        "condition-node-trouble",
+        Cause.OTHER,
+        Role.TRACE,
+        Kind.NODE_CONDITION,
+        (
+            "IBLinkFlapping=True",
+            "KernelDeadlock=True",
+            "ReadonlyFilesystem=True",
+            "NetworkUnavailable=True",
+            "ContainerRuntimeReady=False",
+            "KernelReady=False",
+            "NetworkingReady=False",
+            "StorageReady=False",
+        ),
+        before_ns=COLLECTIVE_NS,
+        after_ns=TAINT_GRACE_NS,
+        why=f"The node itself is in trouble. {AKS} {EKS} "
+        "kubernetes/node-problem-detector.",
+    ),
+    Rule(
+        "condition-of-little-weight",
+        NOBODY,
+        Role.CASCADE,
+        Kind.NODE_CONDITION,
+        (
+            "GPUClockThrottling=True",
+            "GpuPowerWatch=True",
+            "GpuThermalWatch=True",
+            "SysLogsXIDError=True",
+            "XIDErrors=True",
+        ),
+        why="Heat slows and ends nothing; an XID may be the program's own fault, and "
+        "the condition does not say which it was.",
+    ),
+    Rule(
+        "throttled",
+        NOBODY,
+        Role.CASCADE,
+        Kind.THROTTLED,
+        ("*",),
+        why="It makes a run slow and ends none.",
+    ),
+    Rule(
+        "link-flapped",
+        NOBODY,
+        Role.CASCADE,
+        Kind.LINK,
+        ("*",),
+        why="A link that came back; collectives retry over it.",
+    ),
+    Rule(
         "replaced-by-a-slice",
         NOBODY,
         Role.CASCADE,
@@ -170,6 +242,7 @@ TRACES: Final = (
         ("*",),
         before_ns=GRACE_NS,
         after_ns=0,
+        may_follow=True,
         why="Somebody deleted the pod before it ended; nobody left a word.",
     ),
 )

@@ -9,7 +9,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.attribution import Ending, evidence_of_end
 from goodput_exporter.domain.book import leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
-from goodput_exporter.domain.causes import adopt, verdict_of, words_of
+from goodput_exporter.domain.causes import adopt, locate, verdict_of, words_of
 from goodput_exporter.domain.fold import (
     BURIED_KEPT,
     INCIDENTS_KEPT,
@@ -58,6 +58,7 @@ def _begin(fold: Fold, life: Life, rules: Rules) -> None:
     if _opens_attempt(fold, life, at_ns, was_missing=was_missing):
         _open_attempt(fold, life, at_ns, restarts=was_missing)
     fold.members.append(life.rank)
+    life.has_begun = True
     life.joined_epoch = fold.progress.epoch
     _give_back(fold, life)
     if was_missing and not fold.missing:
@@ -120,10 +121,7 @@ def _opens_attempt(fold: Fold, life: Life, at_ns: int, *, was_missing: bool) -> 
     return after the interruption opens the attempt, for all of them.
     """
     others = any(
-        (other.is_alive or other.has_given_way)
-        and other is not life
-        and other.started_ns <= at_ns
-        for other in fold.lives.values()
+        other.is_there_at(at_ns) for other in fold.lives.values() if other is not life
     )
     if fold.attempt == 0 or not others:
         return True
@@ -277,7 +275,7 @@ def interrupt(
     fold.interruptions += 1
     incident.number = fold.interruptions
     incident.since_ns = fold.attempt_ns
-    incident.nodes = [] if fold.placed is None else list(fold.placed.nodes)
+    locate(fold, incident, rank)
     verdict = verdict_of(fold, incident)
     incident.cause, incident.rule = verdict.cause, verdict.rule
     incident.evidence = words_of(incident, verdict)

@@ -13,24 +13,6 @@ from goodput_exporter.domain.runs import RunKey, key_of
 
 BOARD: Final = 20_000
 """Evidence remembered for runs that are not known to be there yet, the newest."""
-PARTS_OF_A_POD: Final = 2
-"""A pod is ``NAMESPACE/NAME``; what follows names a container in it."""
-
-
-def place_of(subject: str) -> str:
-    """
-    Return the pod, node or workload that a subject is, or is a part of.
-
-    A container belongs to its pod and a GPU to its node: ``"gpu/n1/0000:3b"``
-    is ``"node/n1"``, ``"pod/ns/p/main"`` is ``"pod/ns/p"``.
-    """
-    kind, _, rest = subject.partition("/")
-    parts = rest.split("/")
-    if kind == "gpu":
-        return f"node/{parts[0]}"
-    if kind == "pod":
-        return f"pod/{'/'.join(parts[:PARTS_OF_A_POD])}"
-    return subject
 
 
 class Router:
@@ -104,7 +86,7 @@ class Router:
         self._board.append(evidence)
         if not evidence.subject:
             return set(self._places_of)
-        return set(self._runs_at.get(place_of(evidence.subject), ()))
+        return set(self._runs_at.get(evidence.place, ()))
 
     def forget(self, keys: Iterable[RunKey]) -> None:
         """Drop runs that have left memory."""
@@ -139,4 +121,4 @@ class Router:
             self._runs_at.setdefault(place, set()).add(key)
         if not known:
             new |= {""}
-        return [seen for seen in self._board if place_of(seen.subject) in new]
+        return [seen for seen in self._board if seen.place in new]

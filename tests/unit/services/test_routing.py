@@ -6,7 +6,7 @@ import pytest
 
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.services.routing import Router, place_of
+from goodput_exporter.services.routing import Router
 from tests.fakes.pods import Pods
 from tests.fakes.stories import KEY
 
@@ -40,7 +40,7 @@ def two_runs() -> Router:
 )
 def test_a_part_is_where_its_whole_is(subject: str, place: str) -> None:
     """A GPU is on its node, a container in its pod."""
-    assert place_of(subject) == place
+    assert about(subject).place == place
 
 
 def test_a_node_is_about_the_runs_on_it() -> None:

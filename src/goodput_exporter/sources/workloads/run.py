@@ -46,6 +46,7 @@ class View:
         owner: Whose the run is.
         is_bare: Nobody makes its pods anew.
         pods, nodes: Of the run, as placements name them.
+        index: Returns a pod's place among those of its run.
         estimated: Instants at which something ended that nobody saw end.
     """
 
@@ -57,6 +58,7 @@ class View:
     pods: tuple[str, ...]
     nodes: tuple[str, ...]
     estimated: frozenset[int] = frozenset()
+    index: Callable[[PodRecord], int | None] = lambda _: None
 
 
 @dataclass(slots=True)

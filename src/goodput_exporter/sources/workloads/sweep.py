@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from goodput_exporter.domain.placement import Ended, Placement, Stage
+from goodput_exporter.domain.placement import Ended, Placement, Seat, Stage
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import How
 from goodput_exporter.sources.workloads.asks import Said, Voices, said
@@ -101,11 +101,13 @@ def _standing(run: Run, view: View, tally: Tally, at_ns: int) -> Placement | Non
     ground = Ground(asked, says.suspended, run.was_admitted, run.has_run, run.peak)
     stage, reason = stage_of(tally, ground)
     running, how = tally.running(asked), None
+    seats: tuple[Seat, ...] = ()
     if stage is Stage.RUNNING:
         run.peak = asked
         lives = [uid for uid, word in tally.words.items() if word.stage in LIVES]
         crew = _crew(run, says, tally, asked, lives)
         how, run.crew = _came_back(run.crew, crew), crew
+        seats = _seats(run, view, lives)
     elif stage is Stage.DOWN and run.crew is None:
         # It never ran as a whole; what comes now comes back nevertheless.
         run.crew = _crew(run, says, tally, asked, tally.words)
@@ -123,7 +125,18 @@ def _standing(run: Run, view: View, tally: Tally, at_ns: int) -> Placement | Non
         _ended(view, says, tally, at_ns),
         reason,
         at_ns in view.estimated,
+        seats,
     )
+
+
+def _seats(run: Run, view: View, lives: Iterable[str]) -> tuple[Seat, ...]:
+    """Return where the pods are that run, in the order of their indices."""
+    pods = [pod for uid in lives if (pod := run.pods.get(uid)) is not None]
+    seats = [
+        Seat(f"{pod.ref.namespace}/{pod.ref.name}", pod.node, view.index(pod))
+        for pod in pods
+    ]
+    return tuple(sorted(seats, key=lambda s: (s.index is None, s.index or 0, s.pod)))
 
 
 def _asked(run: Run, says: Said, tally: Tally) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 from goodput_exporter.domain.placement import Owner
 from goodput_exporter.sources.workloads.asks import Voices, voices
 from goodput_exporter.sources.workloads.history import Since
+from goodput_exporter.sources.workloads.lookups import index_of
 from goodput_exporter.sources.workloads.owners import Ref
 from goodput_exporter.sources.workloads.pods import PodRecord, lives
 from goodput_exporter.sources.workloads.register import Register
@@ -38,6 +39,7 @@ def view_of(register: Register, run: Run) -> View:
         tuple(sorted(names)),
         tuple(sorted({node for node in names.values() if node})),
         _estimated(run),
+        partial(index_of, register),
     )
 
 
