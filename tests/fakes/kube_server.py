@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Condition, Event, Thread
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 from urllib.parse import parse_qs, urlsplit
 
-Json: TypeAlias = dict[str, Any]
+from tests.fakes.kube_clerk import Clerk, Json, status
 
 BOOKMARK_S: Final = 0.05
 """The real server's minute, in the story's time."""
@@ -41,14 +41,6 @@ class Collection:
 
 
 Act: TypeAlias = "Callable[[Exchange], None]"
-
-
-def status(code: int, reason: str = "", message: str = "") -> Json:
-    """Return a Status as the API server writes it."""
-    said: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
-    said |= {"status": "Failure", "code": code}
-    said |= {"reason": reason} if reason else {}
-    return said | ({"message": message} if message else {})
 
 
 def refuse(code: int, reason: str = "", *, retry_after: str | None = None) -> Act:
@@ -123,6 +115,7 @@ class KubeServer:
         self.bearer: str | None = None
         self.forbidden: set[str] = set()
         self.is_dark = False
+        self.clerk = Clerk()
         self._page = page
         self._version = 100
         self._acts: dict[str, deque[Act]] = {}
@@ -305,6 +298,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer as the story says, or honestly."""
         Exchange(self, cast("_Server", self.server).story).run()
 
+    def do_POST(self) -> None:
+        """Answer likewise."""
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        """Answer likewise."""
+        self.do_GET()
+
+    def do_PATCH(self) -> None:
+        """Answer likewise."""
+        self.do_GET()
+
 
 class Exchange:
     """One request and its answer."""
@@ -318,6 +323,10 @@ class Exchange:
         parts = asked.path.strip("/").split("/")
         if len(parts) == {"api": 2, "apis": 3}.get(parts[0]):
             verb = "discover"
+        if handler.command != "GET":
+            verb = handler.command.lower()
+        length = int(handler.headers.get("content-length", "0"))
+        self.body: Json = json.loads(handler.rfile.read(length)) if length else {}
         self.request = Request(
             verb, asked.path, query, handler.headers.get("authorization")
         )
@@ -343,12 +352,21 @@ class Exchange:
         if request.path in server.forbidden:
             return refuse(403, "Forbidden")
         if request.path not in server.collections:
-            return lambda exchange: exchange.answer(404, b"404 page not found\n")
+            return Exchange.ask_clerk
         if request.verb == "list":
             return lambda exchange: exchange.answer(
                 200, json.dumps(server.page_of(request.path, request.query)).encode()
             )
         return first()
+
+    def ask_clerk(self) -> None:
+        """Answer what is about one object, or is no such thing."""
+        request = self.request
+        written = self.server.clerk.answer(request.verb, request.path, self.body)
+        if written is None:
+            self.answer(404, b"404 page not found\n")
+        else:
+            self.answer(written[0], json.dumps(written[1]).encode())
 
     def discover(self) -> None:
         """Say what a version of a group has."""

@@ -36,6 +36,8 @@ T = TypeVar("T", bound=Object)
 
 _log = logging.getLogger(__name__)
 
+USUAL: Final = frozenset({Trouble.GONE, Trouble.ABSENT})
+"""Normal life: nobody has to look. Absent kinds are said once, when it is certain."""
 MOST_TRIES: Final = 5
 """For one page of a list, before the whole list begins anew."""
 DEFAULT_WAITS: Final = Waits()
@@ -292,7 +294,7 @@ class Reflector(Generic[T]):
 
     def _count(self, error: ApiError) -> None:
         self._errors[error.trouble] += 1
-        is_news = self._backoff.failures == 0 and error.trouble is not Trouble.GONE
+        is_news = self._backoff.failures == 0 and error.trouble not in USUAL
         _log.log(logging.WARNING if is_news else logging.DEBUG, "%s", error)
 
     def _is_closing(self) -> bool:
