@@ -25,8 +25,10 @@ from goodput_exporter.errors import (
     LedgerCorruptError,
     LedgerError,
 )
+from goodput_exporter.ledger.gpu_lines import NO_GPUS
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
+from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper, GpuPart
 from goodput_exporter.services.group_totals import GroupTotals
 from goodput_exporter.services.routing import Router
 from goodput_exporter.services.shelf import DAY_NS, RUNS, Shelf
@@ -60,6 +62,7 @@ class Bookkeeper:
         silence_ns: From when on a rank counts as silent in views.
         retention_ns: How long a finished run stays in sight once its end is
             written down.
+        gpus: The cluster book, committed with the runs'; None keeps none.
         most_runs: Runs in memory at once; reports of further ones are refused
             and counted, and taken again when a run has left.
     """
@@ -75,12 +78,15 @@ class Bookkeeper:
         retention_ns: int,
         most_runs: int = RUNS,
         node: str = "",
+        gpus: GpuBookkeeper | None = None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._router = Router(cluster, namespace, node)
         self._shelf = Shelf(ledger, self._router, retention_ns, most_runs)
         self._groups = GroupTotals()
+        self._gpus = gpus
+        self._gpu_part = GpuPart()
         self._silence_ns = silence_ns
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
@@ -120,6 +126,8 @@ class Bookkeeper:
         self._shelf.take_up_finished(now_ns)
         self._groups.resume(found.meta)
         self._remember_groups(now_ns)
+        if self._gpus is not None:
+            self._gpus.resume(self._ledger, now_ns)
         return open_now
 
     def _remember_groups(self, now_ns: int) -> None:
@@ -277,7 +285,10 @@ class Bookkeeper:
             bookings += [(key, booking) for booking in pending]
             if tended.fold.ended_ns is not None:
                 closed.add(key)
-        if not states and not meta:
+        if self._gpus is not None:
+            self._gpu_part = self._gpus.decide(now_ns)
+            meta = {**meta, **self._gpu_part.meta}
+        if not states and not meta and self._gpu_part.gpus is NO_GPUS:
             return None
         return Batch(
             booked_ns=now_ns,
@@ -285,6 +296,7 @@ class Bookkeeper:
             states=states,
             closed=frozenset(closed),
             meta=meta,
+            gpus=self._gpu_part.gpus,
         )
 
     def _decide_one(
@@ -317,9 +329,14 @@ class Bookkeeper:
         except AccountingError:
             if len(batch.states) > 1:
                 return self._commit_apart(batch)
+            if not batch.states:
+                self.setbacks += 1
+                _log.exception("what is of no run cannot be stored and is left out")
+                return True
             for key in batch.states:
                 self._set_back(key, self._shelf.runs[key])
-            return True
+            # What is of no run must be durable before anybody is answered.
+            return self._commit(_only(batch, set(), is_first=True))
         except LedgerError as exc:
             self.failures += 1
             if self._unsent is None:
@@ -342,13 +359,16 @@ class Bookkeeper:
         """Commit run by run: what can never be stored costs its own run only."""
         keys = list(batch.states)
         for number, key in enumerate(keys):
-            if not self._commit(_only(batch, {key})):
-                self._unsent = _only(batch, set(keys[number:]))
+            if not self._commit(_only(batch, {key}, is_first=number == 0)):
+                rest = set(keys[number:])
+                self._unsent = _only(batch, rest, is_first=number == 0)
                 return False
         return True
 
     def _publish(self, batch: Batch, owners: Mapping[RunKey, Owner]) -> None:
         self._groups.publish(batch, owners)
+        if self._gpus is not None:
+            self._gpus.publish(self._gpu_part)
         booked: dict[RunKey, list[Booking]] = {key: [] for key in batch.states}
         for key, booking in batch.bookings:
             booked[key].append(booking)
@@ -360,11 +380,12 @@ class Bookkeeper:
             tended.closed_ns = batch.booked_ns if key in batch.closed else None
 
 
-def _only(batch: Batch, keys: set[RunKey]) -> Batch:
-    """Return what a batch holds of some runs."""
+def _only(batch: Batch, keys: set[RunKey], *, is_first: bool) -> Batch:
+    """Return what a batch holds of some runs; the first has what is of none."""
     return replace(
         batch,
         bookings=[(key, booking) for key, booking in batch.bookings if key in keys],
         states={key: state for key, state in batch.states.items() if key in keys},
         closed=batch.closed & keys,
+        gpus=batch.gpus if is_first else NO_GPUS,
     )

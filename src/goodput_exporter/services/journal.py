@@ -15,6 +15,7 @@ from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.ledger.recorder import Bounds, Recorder
 from goodput_exporter.ledger.recording import Terms
 from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from goodput_exporter.services.shelf import RUNS
 
 MEBIBYTE: Final = 1024 * 1024
@@ -41,6 +42,7 @@ class Journal:
     ) -> None:
         self._recorder = recorder_of(settings, rules)
         beside = ledger if self._recorder is None else self._recorder.beside(ledger)
+        self.gpus = GpuBookkeeper()
         self.books = Bookkeeper(
             beside,
             rules,
@@ -50,6 +52,7 @@ class Journal:
             retention_ns=round(settings.retention.finished_seconds * NS_PER_SECOND),
             node=settings.identity.node,
             most_runs=most_runs,
+            gpus=self.gpus,
         )
 
     @property

@@ -38,6 +38,7 @@ from goodput_exporter.services.from_settings import (
 from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.services.machine_gpus import MachineGpus
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS, pushed_of
 from goodput_exporter.services.witness import Witness
@@ -88,6 +89,11 @@ class Station:
         self._journal = Journal(settings, rules_of(settings), ledger)
         self._books = self._journal.books
         self._witness = Witness(settings)
+        self._machine = MachineGpus(
+            settings.identity.cluster,
+            settings.identity.namespace,
+            settings.identity.node,
+        )
         self._pushed = pushed_of(settings, self._meta, self._clock.now_ns)
         self._desk = Desk()
         self._page = MetricsPage()
@@ -144,11 +150,16 @@ class Station:
         )
 
     def _tick(self, pace: Pace) -> None:
-        self._journal.take(self._heartbeats.drain())
+        heard = self._heartbeats.drain()
+        self._journal.take(heard)
+        self._machine.hear(heard)
         now_ns = self._clock.now_ns()
         gpus = () if self._nvml is None else tuple(self._nvml.read())
         xids = () if self._nvml is None else self._nvml.xids()
         self._journal.take(self._witness.drain(gpus, xids, now_ns))
+        self._journal.gpus.take(
+            self._machine.look(gpus, self._books.incarnations(), now_ns)
+        )
         asked = self._desk.serve(self._books, now_ns)
         is_committed = self._commit(now_ns)
         answer(asked, is_committed=is_committed)
@@ -161,6 +172,7 @@ class Station:
             gpus=gpus,
             health=self._health(pace),
             groups=self._books.groups(now_ns),
+            cluster=self._journal.gpus.view(),
             node_view=NodeView(
                 xids=xids,
                 reader=reader_view(self._nvml),
