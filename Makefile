@@ -12,8 +12,8 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
 # Where the sources to check are.
-CHECKED := src sdk tests docs/generators examples
-TYPED := src sdk/goodput_sdk tests docs/generators examples
+CHECKED := src sdk tests docs/generators examples dashboards
+TYPED := src sdk/goodput_sdk tests docs/generators examples dashboards
 
 # What `make test` leaves out; .ci/run passes "not soak".
 MARKS ?= not real and not soak
@@ -40,7 +40,8 @@ lint: $(DEV_READY)  ## Check style, types, import contracts and generated files
 	  "ruff format --check $(CHECKED)" \
 	  "mypy $(TYPED)" \
 	  "lint-imports --no-logo" \
-	  "python -m docs.generators --check"; \
+	  "python -m docs.generators --check" \
+	  "python -m dashboards --check"; \
 	do echo "== $$check"; $(BIN)/$$check || failed="$$failed [$${check%% *}]"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
@@ -52,6 +53,7 @@ format: $(DEV_READY)  ## Let ruff format and fix what it can
 .PHONY: docs
 docs: $(DEV_READY)  ## Write the generated reference pages again
 	$(BIN)/python -m docs.generators
+	$(BIN)/python -m helm.generate
 
 .PHONY: kube
 kube:  ## Build a real control plane for tests/cluster, once, with Go
@@ -60,6 +62,10 @@ kube:  ## Build a real control plane for tests/cluster, once, with Go
 .PHONY: helm
 helm:  ## Build Helm, once, with Go
 	@tools/kube/build helm
+
+.PHONY: dashboards
+dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
+	$(BIN)/python -m dashboards
 
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
