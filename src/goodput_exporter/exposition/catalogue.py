@@ -632,7 +632,6 @@ CLOCK_OFFSET: Final = gauge(
     "goodput_clock_offset_seconds",
     "What takes the agent's clock to the aggregator's; absent until measured.",
     unit="seconds",
-    in_ns=True,
 )
 INGEST_REFUSED: Final = counter(
     "goodput_ingest_requests_refused_total",

@@ -35,7 +35,8 @@ def _of_health(metric: Metric, **reads: Read) -> Family[Gpu]:
         if sample.health is None:
             return {}
         told = {kind: one(sample.health) for kind, one in reads.items()}
-        return {(kind,): value for kind, value in told.items() if value is not None}
+        # A flag is a number on a page.
+        return {(kind,): int(n) for kind, n in told.items() if n is not None}
 
     return _of_sample(metric, read)
 

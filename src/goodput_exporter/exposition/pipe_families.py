@@ -7,6 +7,7 @@ from typing import Final
 
 from goodput_exporter.domain.node_view import IngestView, PushView, ReaderView
 from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition import catalogue as names
 from goodput_exporter.exposition.family import Family, Group, Labels, Samples, Single
 from goodput_exporter.exposition.metric import Metric
@@ -49,6 +50,11 @@ def _push(metric: Metric, read: Callable[[PushView], float | None]) -> Single[Sn
         return None if push is None else read(push)
 
     return Single(metric, value)
+
+
+def _offset_seconds(push: PushView) -> float | None:
+    """Return seconds as a float: an offset has a sign, and nanoseconds here none."""
+    return None if push.offset_ns is None else push.offset_ns / NS_PER_SECOND
 
 
 def _pushes(
@@ -102,7 +108,7 @@ PIPES: Final = Group(
             names.SPOOL_DROPPED_BYTES,
             lambda push: {name: one.bytes for name, one in push.dropped.items()},
         ),
-        _push(names.CLOCK_OFFSET, lambda push: push.offset_ns),
+        _push(names.CLOCK_OFFSET, _offset_seconds),
         _ingested(names.INGEST_REFUSED, lambda taken: taken.refused),
         _ingested(names.INGEST_BATCHES, lambda taken: taken.batches),
         Single(names.INGEST_MISSING, _missing),
