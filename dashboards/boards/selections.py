@@ -1,0 +1,57 @@
+"""Selectors and sums that the dashboards share; names of what the reader chose."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HERE: Final = 'cluster=~"$cluster"'
+RUNS: Final = f'{HERE},run_namespace=~"$namespace",run=~"$run"'
+OF_TEAM: Final = f'{HERE},run_namespace=~"$namespace",team=~"$team"'
+NODES: Final = f'{HERE},gpu_node=~"$node"'
+
+RUN: Final = "cluster, run_namespace, run"
+RUN_AND_KIND: Final = "cluster, run_namespace, run, run_kind"
+GPU: Final = "cluster, gpu_node, gpu_uuid"
+
+RUN_SECONDS: Final = "goodput_run_gpu_seconds_total"
+GROUP_SECONDS: Final = "goodput_group_gpu_seconds_total"
+
+WALL: Final = 'layer=~"infrastructure|framework|model|good"'
+AVAILABLE: Final = 'layer=~"framework|model|good"'
+STEP: Final = 'layer=~"model|good"'
+PRODUCTIVE: Final = 'state="productive"'
+
+TO_RUN: Final = (
+    "Open the run",
+    "/d/goodput-run?var-run=${__data.fields.Run}&${datasource:queryparam}&${cluster:queryparam}",
+)
+"""A table's cell leads to the run of its row."""
+
+
+def team_of(signal: str) -> str:
+    """Keep of a signal per run the runs of the chosen teams, those that ended too."""
+    owner = f"goodput_run_owner_info{{{OF_TEAM}}}"
+    known = f"max by ({RUN}) (last_over_time({owner}[$__range]))"
+    return f"({signal}) * on ({RUN}) group_left () {known}"
+
+
+def increase(metric: str, *matchers: str, by: str = "") -> str:
+    """Return how much a counter grew over the dashboard's range."""
+    grouped = f" by ({by})" if by else ""
+    return f"sum{grouped} (increase({metric}{{{','.join(matchers)}}}[$__range]))"
+
+
+def rate(metric: str, *matchers: str, by: str = "") -> str:
+    """Return how fast a counter grows: of GPU-seconds, how many GPUs."""
+    grouped = f" by ({by})" if by else ""
+    return f"sum{grouped} (rate({metric}{{{','.join(matchers)}}}[$__rate_interval]))"
+
+
+def share(above: str, below: str) -> str:
+    """Return one sum over another; absent where the whole is 0."""
+    return f"{above} / ({below} > 0)"
+
+
+def hours(seconds: str) -> str:
+    """Return GPU-hours of GPU-seconds."""
+    return f"({seconds}) / 3600"

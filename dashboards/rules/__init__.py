@@ -1,0 +1,1 @@
+"""Recording rules, alerts and inhibitions, as data; ``written`` puts them into YAML."""

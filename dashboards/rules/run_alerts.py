@@ -1,0 +1,170 @@
+"""Alerts about single runs: those that stand, loop, wait, idle or risk too much."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.rules.goodput_alerts import OVER, SETTLED_S
+from dashboards.rules.rule import Alert, Condition, Severity
+from dashboards.rules.signals import CLUSTER, RUN, age, largest, listed, of_team
+
+EXPOSURE_S: Final = 3600
+"""Progress that a run may risk: this much of its own time, on all its GPUs."""
+QUEUE_S: Final = 14_400
+LOOPS: Final = 3
+STORM_RESTARTS: Final = 5
+STORM_RUNS: Final = 3
+
+
+def _devices_in(*states: str) -> str:
+    """Return how many GPUs stand in one of some states, per run."""
+    run = listed(RUN)
+    state = largest(f'goodput_run_state{{state=~"{"|".join(states)}"}}', RUN)
+    return f"{state} * on ({run}) {largest('goodput_run_asked_devices', RUN)}"
+
+
+def _exposure() -> str:
+    run = listed(RUN)
+    at_risk = largest("goodput_run_exposure_gpu_seconds", RUN)
+    return f"{at_risk} / on ({run}) {largest('goodput_run_asked_devices', RUN)}"
+
+
+_RESTARTS: Final = "increase(goodput_run_restarts_total[15m])"
+
+RUN_ALERTS: Final = (
+    Alert(
+        name="GoodputRunStalled",
+        severity=Severity.PAGE,
+        main=Condition(
+            of_team(_devices_in("stalled")), "> 0", rare="no healthy run is stalled"
+        ),
+        on=RUN,
+        lasting="2m",
+        summary=(
+            "Run {{ $labels.run }} has not completed a step for longer than its "
+            "limit; {{ $value }} GPUs wait. They may well look busy."
+        ),
+        first=(
+            "Take a stack of every rank (py-spy dump, NCCL flight recorder) before "
+            "you restart it."
+        ),
+    ),
+    Alert(
+        name="GoodputCrashLoop",
+        severity=Severity.PAGE,
+        main=Condition(
+            of_team(largest("increase(goodput_run_interruptions_total[30m])", RUN)),
+            f"> {LOOPS - 0.5}",
+        ),
+        also=(
+            Condition(
+                largest(
+                    'increase(goodput_run_steps_total{execution="first"}[30m])', RUN
+                ),
+                "< 0.5",
+            ),
+        ),
+        unless=(OVER,),
+        on=RUN,
+        summary=(
+            'Run {{ $labels.run }} ended {{ $value | printf "%.0f" }} times in 30 '
+            "minutes and made no new step in between."
+        ),
+        first="Suspend it, and read the log of the first rank that ended.",
+    ),
+    Alert(
+        name="GoodputRestartStorm",
+        severity=Severity.PAGE,
+        main=Condition(f"sum by (cluster) ({_RESTARTS})", f"> {STORM_RESTARTS - 0.5}"),
+        also=(
+            Condition(
+                f"count by (cluster) (sum by ({listed(RUN)}) ({_RESTARTS}) > 0.5)",
+                f"> {STORM_RUNS - 0.5}",
+                rare="counts the runs that restarted in the last 15 minutes",
+            ),
+        ),
+        on=CLUSTER,
+        summary=(
+            '{{ $value | printf "%.0f" }} restarts of several runs in 15 minutes: '
+            "something that they share is failing."
+        ),
+        first=(
+            "Look for one node, switch, volume or rollout that all of them have in "
+            "common, before anybody's code."
+        ),
+    ),
+    Alert(
+        name="GoodputRunDown",
+        severity=Severity.TICKET,
+        main=Condition(
+            of_team(_devices_in("down", "scheduling", "provisioning")),
+            "> 0",
+            rare="a healthy run has all its pods",
+        ),
+        on=RUN,
+        lasting="15m",
+        summary=(
+            "Run {{ $labels.run }} has been without its full set of GPUs for 15 "
+            "minutes; {{ $value }} GPUs make no progress."
+        ),
+        first="Describe its pending pods: the scheduler and the kubelet say why.",
+    ),
+    Alert(
+        name="GoodputRunIdle",
+        severity=Severity.TICKET,
+        main=Condition(
+            of_team(_devices_in("idle")), "> 0", rare="a healthy run does not idle"
+        ),
+        on=RUN,
+        lasting="30m",
+        summary=(
+            "Run {{ $labels.run }} holds {{ $value }} GPUs and has had nothing to do "
+            "for 30 minutes."
+        ),
+        first="Ask its owner whether it is over; its pods are still there.",
+    ),
+    Alert(
+        name="GoodputCheckpointTooOld",
+        severity=Severity.TICKET,
+        main=Condition(of_team(_exposure()), f"> {EXPOSURE_S}"),
+        unless=(OVER,),
+        on=RUN,
+        lasting="5m",
+        summary=(
+            "A crash of run {{ $labels.run }} would now cost "
+            "{{ $value | humanizeDuration }} of work on every GPU."
+        ),
+        first="See whether saves fail or are not committed: saved and durable step.",
+    ),
+    Alert(
+        name="GoodputNoCheckpoint",
+        severity=Severity.TICKET,
+        main=Condition(
+            of_team(age("goodput_run_started_timestamp_seconds", RUN)),
+            f"> {SETTLED_S}",
+        ),
+        also=(Condition(largest("goodput_run_step", RUN), "> 0"),),
+        unless=(Condition(largest("goodput_run_durable_step", RUN)), OVER),
+        on=RUN,
+        lasting="5m",
+        summary=(
+            "Run {{ $labels.run }} has trained for {{ $value | humanizeDuration }} "
+            "and reported no durable checkpoint."
+        ),
+        first="Ask whether it saves at all, or only does not report it.",
+    ),
+    Alert(
+        name="GoodputQueueWait",
+        severity=Severity.TICKET,
+        main=Condition(
+            largest("goodput_queue_longest_wait_seconds", ("cluster", "queue")),
+            f"> {QUEUE_S}",
+        ),
+        lasting="5m",
+        summary=(
+            "A run has waited {{ $value | humanizeDuration }} in queue "
+            "{{ $labels.queue }}."
+        ),
+        first="Compare the quota with what is held idle, unavailable or unallocated.",
+    ),
+)

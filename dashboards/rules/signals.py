@@ -1,0 +1,63 @@
+"""Pieces of PromQL that alerts share: one series per run, with its team and cause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.rules.recording import Level
+
+RUN: Final = ("cluster", "run_namespace", "run")
+GPU: Final = ("cluster", "gpu_node", "gpu_uuid")
+NODE: Final = ("cluster", "gpu_node")
+EXPORTER: Final = ("cluster", "instance")
+CLUSTER: Final = ("cluster",)
+
+
+def listed(labels: tuple[str, ...]) -> str:
+    """Return labels as PromQL writes them."""
+    return ", ".join(labels)
+
+
+def largest(signal: str, by: tuple[str, ...]) -> str:
+    """
+    Return one series per subject, whoever was scraped.
+
+    After a restart two targets may tell of the same run for a moment; the
+    larger of the two is the one that knows more.
+    """
+    return f"max by ({listed(by)}) ({signal})"
+
+
+def of_team(signal: str) -> str:
+    """Add the team to a signal per run, so that the alert can be sent there."""
+    run = listed(RUN)
+    owner = f"max by ({run}, team) (goodput_run_owner_info)"
+    return f"({signal}) * on ({run}) group_left (team) {owner}"
+
+
+def with_cause(signal: str, level: Level, window: str, on: tuple[str, ...]) -> str:
+    """Add the cause that took most GPU time of the window to a signal."""
+    labels = listed(on)
+    by_cause = f"sum by ({labels}, cause) ({level.causes(window)}) > 0"
+    largest_cause = f"topk by ({labels}) (1, {by_cause})"
+    # To the power of 0: the label is wanted, not the time.
+    return f"({signal}) * on ({labels}) group_left (cause) ({largest_cause} ^ 0)"
+
+
+def grown(counter: str, by: tuple[str, ...], window: str) -> str:
+    """
+    Return how much a counter grew that may appear with its first event.
+
+    ``increase`` sees no rise to the first sample of a series; what was not there
+    before counts as 0 here. Only for counters that start with the program.
+    """
+    now, before = (
+        f"sum by ({listed(by)}) ({counter}{offset})"
+        for offset in ("", f" offset {window}")
+    )
+    return f"{now} - ({before} or {now} * 0)"
+
+
+def age(timestamp: str, by: tuple[str, ...]) -> str:
+    """Return how many seconds ago something was."""
+    return f"time() - {largest(timestamp, by)}"

@@ -1,0 +1,66 @@
+"""Every query of the rules and of a dashboard's JSON, and what is wrong with any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dashboards.checking import complaints, labels_of
+from dashboards.rules.rule import Recording
+from dashboards.rules.written import ALERTS, GROUPS, RECORDINGS
+from dashboards.vocabulary import CLOSED, EXCEPT, Series, Vocabulary, exported
+
+
+def vocabulary() -> dict[str, Series]:
+    """Return what is exported, and what the recording rules add, in their order."""
+    known = exported()
+    for rule in RECORDINGS:
+        known[rule.name] = _recorded(rule, known)
+    return known
+
+
+def _recorded(rule: Recording, known: Vocabulary) -> Series:
+    labels = labels_of(rule.expr, known) | frozenset(rule.labels)
+    closed = {label: CLOSED[label] for label in labels & CLOSED.keys()}
+    if ":goodput_ratio:" in rule.name:
+        ratios = EXCEPT["goodput_run_ratio", "layer"]
+        closed["layer"] = ratios or frozenset()
+    return Series(labels, closed)
+
+
+def rule_queries() -> Iterator[tuple[str, str]]:
+    """Yield every rule's name and expression, and every condition's signal."""
+    for group in GROUPS:
+        for rule in group.rules:
+            yield rule.name, rule.expr
+    for alert in ALERTS:
+        for condition in alert.conditions:
+            yield alert.name, condition.signal
+
+
+def panel_queries(board: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every panel's title and query, and those of variables and annotations."""
+    for panel in panels(board):
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+    for note in board["annotations"]["list"]:
+        if "expr" in note:
+            yield f"annotation {note['name']}", note["expr"]
+
+
+def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every panel, those in rows too, but no row."""
+    for panel in board["panels"]:
+        yield from panel.get("panels", ())
+        if panel["type"] != "row":
+            yield panel
+
+
+def faults(queries: Iterator[tuple[str, str]]) -> list[str]:
+    """Return what is wrong with any of some queries, with where it stands."""
+    known = vocabulary()
+    return [
+        f"{where}: {wrong}: {query}"
+        for where, query in queries
+        for wrong in complaints(query, known)
+    ]
