@@ -19,6 +19,7 @@ from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.causes import Correction
+from goodput_exporter.domain.cluster_watch import RunWait
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.runs import RunKey
@@ -119,7 +120,7 @@ class Aggregator:
             server, self._tracker, now_ns=self._clock.now_ns, waits=WAITS
         )
         self._hearing = Hearing()
-        self._waited = Waited(self._tracker)
+        self._waited = Waited(self._tracker, self._shard)
         self._started_ns = self._clock.now_ns()
         self._is_watching = self._is_listed = False
         self._resume(self._ledger.resume().meta)
@@ -134,6 +135,8 @@ class Aggregator:
             if fold.placed is not None and fold.placed.ended is None:
                 self._tracker.remember(fold.placed)
         self._waited.resume(meta)
+        shown = self._books.views(self._clock.now_ns(), {})
+        self._kinds = {run.key: run.kind for run in shown}
         self._seen_ns = int(meta.get(SEEN, _last_word_ns(folds)))
         self._left_ns = self._seen_ns
         if folds:
@@ -192,6 +195,7 @@ class Aggregator:
 
     def _news(self, now_ns: int) -> dict[str, str]:
         """Return what a later leader must know and does not yet."""
+        self._waited.look(now_ns, self._kinds)
         news = {**self._naming.news(), **self._waited.news()}
         if self._is_watching and now_ns - self._seen_ns >= SEEN_EVERY_NS:
             self._seen_ns = now_ns
@@ -199,10 +203,12 @@ class Aggregator:
         return news
 
     def _snapshot(self, pace: Pace, now_ns: int) -> Snapshot:
+        runs = self._books.views(now_ns, self._naming.gpu_names)
+        self._kinds = {run.key: run.kind for run in runs}
         return Snapshot(
             at_ns=now_ns,
             node=self._settings.identity.node,
-            runs=self._books.views(now_ns, self._naming.gpu_names),
+            runs=runs,
             gpus=(),
             health=self._health(pace),
             groups=self._books.groups(now_ns),
@@ -210,12 +216,21 @@ class Aggregator:
                 self._following,
                 self._tracker,
                 self._hearing,
+                self._run_waits(),
                 inbox=self._inbox,
                 counts=self._counts,
                 naming=self._naming,
                 shard=self._shard,
                 now_ns=now_ns,
             ),
+        )
+
+    def _run_waits(self) -> tuple[RunWait, ...]:
+        """Return what the runs on the page have waited, over their whole lives."""
+        return tuple(
+            RunWait(key, self._kinds[key], {w.value: ns for w, ns in spent.items()})
+            for key, spent in self._waited.shown().items()
+            if spent and key in self._kinds
         )
 
     def _health(self, pace: Pace) -> ExporterHealth:

@@ -47,6 +47,7 @@ def watch_of(  # noqa: PLR0913 - every part of the aggregator, once
     following: Following,
     tracker: Tracker,
     hearing: Hearing,
+    waits: tuple[RunWait, ...],
     *,
     inbox: Inbox,
     counts: Counts,
@@ -55,18 +56,13 @@ def watch_of(  # noqa: PLR0913 - every part of the aggregator, once
     now_ns: int,
 ) -> ClusterWatch:
     """Return how the watch goes now; what is nobody's run only on the first shard."""
-    runs = tracker.register.runs
     return ClusterWatch(
         is_leader=True,
         kinds=tuple(
             _kind(following.label_of(at), standing)
             for at, standing in enumerate(following.standings())
         ),
-        waits=tuple(
-            RunWait(key, last.owner.kind, {w.value: ns for w, ns in waited.items()})
-            for key, waited in tracker.waits(now_ns).items()
-            if waited and shard.owns(key) and (last := runs[key].last) is not None
-        ),
+        waits=waits,
         queues=tracker.waiting_ns(now_ns) if shard.is_first else {},
         nodes=_nodes(tracker, hearing, now_ns) if shard.is_first else NodesSeen(),
         pushed=_pushed(inbox, counts, naming),

@@ -1,0 +1,286 @@
+"""Aggregators as processes: they find runs, survive death, and one of them writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from goodput_exporter.sources.workloads.waits import Wait
+from goodput_exporter.wire.answers import LEADER_HEADER
+from tests.fakes.cluster import Pod, job, node
+from tests.fakes.kube_clerk import Account
+from tests.fakes.kube_server import KubeServer
+from tests.fakes.replicas import Agent, Cluster, fates, replicas
+from tests.fakes.station import Station, until, went_back
+
+WITHIN_S = 20.0
+NODE = "authentication.kubernetes.io/node-name"
+AGENT = "system:serviceaccount:goodput:agent"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Give a cluster with one node of eight GPUs."""
+    with KubeServer().serving() as server:
+        one = Cluster(server)
+        one.see(node())
+        yield one
+
+
+def trains(cluster: Cluster, name: str = "train") -> Pod:
+    """Make a Job whose only pod runs; return the pod."""
+    owner = job(name)
+    pod = Pod(f"{name}-0", owner)
+    pod.bound(20)
+    cluster.see(owner, pod.running(30))
+    return pod
+
+
+def is_in(one: Station, state: str, run: str = "train") -> bool:
+    """Tell whether a run is in a state now."""
+    return one.page().one("goodput_run_state", run=run, state=state) == 1
+
+
+def becomes(one: Station, state: str, run: str = "train") -> None:
+    """Wait until a run is in a state."""
+    until(lambda: is_in(one, state, run), f"{run} is {state}", within_s=WITHIN_S)
+
+
+def appears(one: Station, run: str = "train") -> None:
+    """Wait until a run is known."""
+    until(lambda: one.page().sum("goodput_run_state", run=run), run, within_s=WITHIN_S)
+
+
+def steps(agent: Agent, one: Station, run: str = "train") -> None:
+    """Push steps until the run is known to make them."""
+
+    def is_seen() -> bool:
+        agent.push(one.url, steps=1)
+        return is_in(one, "productive", run)
+
+    until(is_seen, f"{run} steps", within_s=WITHIN_S)
+
+
+def booked_s(one: Station, run: str = "train") -> float:
+    """Return what is sealed of a run, in device seconds."""
+    return one.page().sum("goodput_run_gpu_seconds_total", run=run)
+
+
+def leader_of(all_of_them: list[Station]) -> Station:
+    """Wait until one leads and answers; return it."""
+
+    def found() -> Station | None:
+        leading = [one for one in all_of_them if one.page().one("goodput_leader") == 1]
+        return leading[0] if len(leading) == 1 else None
+
+    return until(found, "a leader", within_s=WITHIN_S)
+
+
+def test_a_run_is_found_and_why_it_does_not_step_is_known(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """From a pod that no node takes to steps that its rank reports."""
+    owner = job()
+    pod = Pod("train-0", owner)
+    cluster.see(owner, pod.unschedulable(1))
+    with replicas(tmp_path, cluster.server, "a") as [one]:
+        one.start()
+        becomes(one, "scheduling")
+
+        cluster.see(pod.bound(20))
+        cluster.see(pod.waiting("ImagePullBackOff"))
+        becomes(one, "provisioning")
+        cluster.see(pod.running(30))
+        becomes(one, "initializing")
+        agent = Agent("n1", "train-0")
+        assert fates(agent.push(one.url)) == ["applied"]
+        steps(agent, one)
+
+        page = one.page()
+        waited = page.by("goodput_run_waited_seconds_total", "reason", run="train")
+        assert waited[Wait.UNSCHEDULABLE] == 20
+        assert page.one("goodput_nodes", gpu="true", agent="present") == 1
+        assert page.one("goodput_watch_synced", kind="Pod") == 1
+        assert page.one("goodput_source_forbidden", kind="Pod") == 0
+
+
+def test_a_kind_that_may_not_be_read_is_off_and_says_so(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """RBAC was cut: the rest goes on, and a metric names what is missing."""
+    cluster.server.forbidden.add("/apis/apps/v1/statefulsets")
+    trains(cluster)
+    with replicas(tmp_path, cluster.server, "a") as [one]:
+        one.start()
+        appears(one)
+
+        forbidden = one.page().by("goodput_source_forbidden", "kind")
+        assert forbidden["StatefulSet"] == 1
+        assert sum(forbidden.values()) == 1
+
+
+def test_what_was_booked_survives_kill_9_and_a_pod_that_went_meanwhile(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Counters go on; waits too; the run whose pod has gone is over, estimated."""
+    trains(cluster)
+    stays, goes = Agent("n1", "train-0"), Pod("gone-0")
+    goes.bound(20)
+    cluster.see(goes.running(30))
+    with replicas(tmp_path, cluster.server, "a") as [one]:
+        one.start()
+        appears(one, "gone-0")
+        steps(stays, one)
+        until(lambda: booked_s(one) > 8 * 31)
+        frame = stays.packed([])
+        assert fates(stays.send(one.url, frame)) == ["applied"]
+        before = one.page()
+        one.kill()
+        cluster.gone(goes.raw)
+        one.start()
+        until(lambda: one.page().one("goodput_watch_synced", kind="Pod") == 1)
+        taken = until(lambda: fates_or_nothing(stays, one, frame), within_s=WITHIN_S)
+        until(
+            lambda: one.page().one("goodput_run_ended_timestamp_seconds", run="gone-0")
+        )
+
+        assert taken == ["duplicate"]
+        assert went_back(before, one.page()) == []
+        assert stays.push(one.url, steps=1).status == 200
+        becomes(one, "productive")
+        assert one.stop() == 0
+
+
+def fates_or_nothing(agent: Agent, one: Station, frame: bytes) -> list[str]:
+    """Send a batch; nothing while nobody takes it."""
+    reply = agent.send(one.url, frame)
+    return fates(reply) if reply.status == 200 else []
+
+
+def test_one_of_two_writes_and_its_death_changes_no_sum(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """
+    The follower is ready, says who leads, and takes over within the Lease.
+
+    What agents push again is counted once; no counter goes back over three deaths.
+    """
+    trains(cluster)
+    agent = Agent("n1", "train-0")
+    with replicas(tmp_path, cluster.server, "a", "b") as both:
+        for one in both:
+            one.start()
+        for _ in range(3):
+            leader = leader_of(both)
+            [follower] = [one for one in both if one is not leader]
+            names = {id(both[0]): "a", id(both[1]): "b"}
+            until(lambda: cluster.server.clerk.labels.get(names[id(leader)]))  # noqa: B023 - asked before the loop goes on
+            until(lambda: agent.push(leader.url, steps=1).status == 200)  # noqa: B023 - see above
+            becomes(leader, "productive")
+            refused = agent.push(follower.url, steps=1)
+            assert refused.status == 503
+            assert refused.headers[LEADER_HEADER] == names[id(leader)]
+            assert follower.is_ready()
+            frame = agent.packed([])
+            until(lambda: fates_or_nothing(agent, leader, frame))  # noqa: B023 - see above
+            before = leader.page()
+
+            leader.kill()
+            died_s = time.monotonic()
+            until(lambda: follower.page().one("goodput_leader") == 1)  # noqa: B023 - see above
+            gap_s = time.monotonic() - died_s
+            again = until(lambda: fates_or_nothing(agent, follower, frame))  # noqa: B023 - see above
+            becomes(follower, "productive")
+            assert again == ["duplicate"]
+            assert went_back(before, follower.page()) == []
+            assert gap_s < 2 * 2.0, "the lease is 2 s"
+            leader.start()
+
+
+def test_a_leader_that_stops_hands_over_at_once(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """It lets go of the Lease and of its label, so nobody waits."""
+    trains(cluster)
+    with replicas(
+        tmp_path, cluster.server, "a", "b", AGGREGATOR_LEASE_SECONDS="60"
+    ) as both:
+        both[0].start()
+        leader_of(both[:1])
+        both[1].launch()
+        assert both[0].stop() == 0
+
+        lease = next(iter(cluster.server.clerk.leases.values()))["spec"]
+        assert lease["holderIdentity"] in {"", "b"}
+        assert cluster.server.clerk.labels["a"] == {}
+
+
+def test_an_agent_speaks_for_its_own_node_by_its_pods_token(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Another node, another audience, another service account: all refused."""
+    trains(cluster)
+    accounts = cluster.server.clerk.accounts
+    bound = {NODE: ("n1",)}
+    accounts["good"] = Account(AGENT, "goodput", bound)
+    accounts["other-audience"] = Account(AGENT, "vault", bound)
+    accounts["other-account"] = Account(
+        "system:serviceaccount:ml:default", "goodput", bound
+    )
+    ingest = {"INGEST_AUDIENCE": "goodput", "INGEST_SERVICE_ACCOUNTS": "goodput/agent"}
+    with replicas(tmp_path, cluster.server, "a", **ingest) as [one]:
+        one.start()
+        tokens = {name: tmp_path / name for name in accounts}
+        for name, path in tokens.items():
+            path.write_text(name)
+        agent = Agent("n1", "train-0", token=tokens["good"])
+        until(lambda: agent.push(one.url).status == 200, within_s=WITHIN_S)
+
+        def said(node: str, token: Path | None) -> int:
+            return Agent(node, "train-0", token=token).push(one.url).status
+
+        assert said("n2", tokens["good"]) == 403
+        assert said("n1", tokens["other-audience"]) == 401
+        assert said("n1", tokens["other-account"]) == 403
+        assert said("n1", None) == 401
+        refused = "goodput_pushes_refused_total"
+        until(lambda: one.page().one(refused, reason="sender") == 3)
+        assert one.page().one(refused, reason="node") == 1
+        assert agent.push(one.url).status == 200
+        assert cluster.server.clerk.reviews == 3
+
+
+def test_a_pod_that_claims_another_run_is_booked_as_itself(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """What the kernel vouches for decides, not what a rank says of itself."""
+    trains(cluster)
+    trains(cluster, "thief")
+    with replicas(tmp_path, cluster.server, "a") as [one]:
+        one.start()
+        appears(one, "thief")
+        honest = Agent("n1", "train-0", "llama")
+        liar = Agent("n1", "thief-0", "llama")
+        steps(honest, one, "llama")
+        steps(liar, one, "thief")
+
+        page = one.page()
+        assert page.one("goodput_run_claims_refused_total") == 1
+        assert set(page.by("goodput_run_step", "run")) == {"llama", "thief"}
+
+
+def test_readers_show_a_token_that_rbac_lets_read(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Health is for anyone; metrics for whom a role lets get them."""
+    with replicas(tmp_path, cluster.server, "a", EXPOSITION_READERS="kubernetes") as [
+        one
+    ]:
+        one.start()
+
+        assert one.get("healthz")[0] == 200
+        assert one.get("metrics")[0] == 401
+        assert one.get("api/v1/runs")[0] == 401
