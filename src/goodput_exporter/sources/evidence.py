@@ -14,6 +14,46 @@ QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 CORDON: Final = "node.kubernetes.io/unschedulable"
 AUTOSCALER_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
 
+_TRUE_IS_BAD: Final = (
+    # node-problem-detector, and what AKS adds to it
+    "KernelDeadlock",
+    "ReadonlyFilesystem",
+    "NetworkUnavailable",
+    "GPUClockThrottling",
+    "GPUMissing",
+    "IBLinkFlapping",
+    "NVLinkStatusInactive",
+    "XIDErrors",
+    # NVSentinel
+    "GpuDriverWatch",
+    "GpuInforomWatch",
+    "GpuMcuWatch",
+    "GpuMemWatch",
+    "GpuNvlinkWatch",
+    "GpuNvswitchFatalWatch",
+    "GpuPcieWatch",
+    "GpuPowerWatch",
+    "GpuSmWatch",
+    "GpuThermalWatch",
+    "SysLogsGPUFallenOff",
+    "SysLogsSXIDError",
+    "SysLogsXIDError",
+)
+_FALSE_IS_BAD: Final = (
+    # the EKS node monitoring agent
+    "AcceleratedHardwareReady",
+    "ContainerRuntimeReady",
+    "KernelReady",
+    "NetworkingReady",
+    "StorageReady",
+)
+BAD_STATUS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(_TRUE_IS_BAD, ("True",)),
+    **dict.fromkeys(_FALSE_IS_BAD, ("False",)),
+    "Ready": ("False", "Unknown"),
+}
+"""Which status of which node condition says that something is wrong."""
+
 _EXIT_CODE_TELLS: Final = frozenset({"", "Error"})
 """Container reasons that say less than the exit code does."""
 _FINISHED: Final = frozenset({"Complete", "Completed", "Succeeded", "Failed"})
@@ -153,11 +193,11 @@ def _exit_words(ended: Fields) -> str:
 def _node(node: Fields, seen_ns: int) -> Iterator[Evidence]:
     subject = _about(node, "Node")
     for condition in rows(node, "status", "conditions"):
-        status = text(condition, "status")
-        if text(condition, "type") == "Ready" and status in {"False", "Unknown"}:
+        kind, status = text(condition, "type"), text(condition, "status")
+        if status in BAD_STATUS.get(kind, ()):
             at_ns = _or(instant_ns(condition, "lastTransitionTime"), seen_ns)
-            said = text(condition, "message")
-            yield _seen(Kind.NODE_CONDITION, f"Ready={status}", subject, at_ns, said)
+            said = _condition_words(condition)
+            yield _seen(Kind.NODE_CONDITION, f"{kind}={status}", subject, at_ns, said)
     taints = rows(node, "spec", "taints")
     for taint in taints:
         key = text(taint, "key")
@@ -166,6 +206,11 @@ def _node(node: Fields, seen_ns: int) -> Iterator[Evidence]:
     is_tainted = any(text(taint, "key") == CORDON for taint in taints)
     if fields(node, "spec").get("unschedulable") is True and not is_tainted:
         yield _seen(Kind.NODE_TAINT, CORDON, subject, seen_ns)
+
+
+def _condition_words(condition: Fields) -> str:
+    reason, said = text(condition, "reason"), text(condition, "message")
+    return f"{reason}: {said}" if reason and said else reason or said
 
 
 def _tainted_ns(taint: Fields, seen_ns: int) -> int:

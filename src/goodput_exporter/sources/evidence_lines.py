@@ -7,6 +7,7 @@ from typing import Final
 
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.observations import GpuLost
+from goodput_exporter.sources.kernel_lines import PodOf, evidence_of_trouble
 from goodput_exporter.sources.loose import instant_ns, text, whole
 
 # NVRM: Xid (PCI:0000:04:00): 79, ...   Older drivers leave "PCI:" out.
@@ -17,9 +18,11 @@ COLLECTIVE_LINE: Final = re.compile(
 )
 
 
-def evidence_of_kernel_line(line: str, at_ns: int, node: str) -> list[Evidence]:
+def evidence_of_kernel_line(
+    line: str, at_ns: int, node: str, pod_of: PodOf | None = None
+) -> list[Evidence]:
     """
-    Return what a line of the kernel's log says of a GPU.
+    Return what a line of the kernel's log says of a GPU, a pod or a link.
 
     XID 0 is no error: drivers send it for an event that has none. Some losses
     are told in a sentence and without a number.
@@ -33,7 +36,7 @@ def evidence_of_kernel_line(line: str, at_ns: int, node: str) -> list[Evidence]:
         return [Evidence(at_ns, Kind.XID, str(code), subject, "kernel", line)]
     if FELL_LINE.search(line):
         return [Evidence(at_ns, Kind.GPU_LOST, "lost", f"gpu/{node}", "kernel", line)]
-    return []
+    return evidence_of_trouble(line, at_ns, node, pod_of)
 
 
 def evidence_of_log_line(line: str, at_ns: int, pod: str) -> list[Evidence]:
