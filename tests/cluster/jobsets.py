@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import urllib3
-import yaml  # type: ignore[import-untyped]  # ships no types; objects come out of it
+import yaml
 
 from tests.cluster.api import Json
 from tests.cluster.control_plane import START_S, ControlPlane

@@ -8,7 +8,7 @@ from goodput_exporter.domain.placement import Ended, Stage
 from goodput_exporter.domain.states import How
 from tests.cluster.following import stages
 from tests.cluster.scenes import Scene, template
-from tests.cluster.truth import books_agree, is_within
+from tests.cluster.truth import books_agree, causes, is_within
 
 
 def test_a_job_waits_starts_runs_and_completes(stage: Scene) -> None:
@@ -29,6 +29,7 @@ def test_a_job_waits_starts_runs_and_completes(stage: Scene) -> None:
     assert stages(told)[-3:] == ["provisioning", "running", "succeeded"]
     assert is_within(end, done_ns)
     assert books_agree(books, told)
+    assert causes(books, books.of("train")) == []
 
 
 def test_a_job_that_is_created_suspended_is_queued_until_it_may_run(
@@ -57,6 +58,7 @@ def test_a_job_that_is_created_suspended_is_queued_until_it_may_run(
     assert is_within(held, held_ns, back_ns)
     assert stages(told)[-1] == "succeeded"
     assert books_agree(books, told)
+    assert causes(books, books.of("train")) == ["user"]
 
 
 def test_a_pod_that_fits_nowhere_is_unschedulable_until_a_node_comes(
@@ -76,6 +78,7 @@ def test_a_pod_that_fits_nowhere_is_unschedulable_until_a_node_comes(
     assert waits.asked == 16
     assert is_within(up, grown_ns)
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == []
 
 
 def test_an_image_that_cannot_be_pulled_is_provisioning_with_its_reason(
@@ -95,6 +98,7 @@ def test_an_image_that_cannot_be_pulled_is_provisioning_with_its_reason(
     assert waits.running == 0
     assert is_within(up, mended_ns)
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["image_pull"]
 
 
 def test_a_pod_killed_for_its_memory_is_made_anew(stage: Scene) -> None:
@@ -115,6 +119,7 @@ def test_a_pod_killed_for_its_memory_is_made_anew(stage: Scene) -> None:
     assert back.how is How.POD
     assert "OOMKilled" in {one.reason for one in books.evidence}
     assert books_agree(books, told)
+    assert causes(books, books.of("train")) == ["oom_killed"]
 
 
 def test_a_container_that_crashes_comes_back_in_place(stage: Scene) -> None:
@@ -132,6 +137,7 @@ def test_a_container_that_crashes_comes_back_in_place(stage: Scene) -> None:
     assert down.reason == "signal 11"
     assert (back.how, back.pods) == (How.CONTAINER, first.pods)
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["application_error"]
 
 
 def test_a_job_that_gives_up_has_failed(stage: Scene) -> None:
@@ -146,6 +152,7 @@ def test_a_job_that_gives_up_has_failed(stage: Scene) -> None:
     assert end.ended is Ended.FAILED
     assert is_within(end, killed_ns)
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["application_error"]
 
 
 def test_the_same_name_again_is_another_run(stage: Scene) -> None:

@@ -14,7 +14,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.following import BUILT_IN, FOLLOWED
 from tests.cluster.jobsets import jobsets
 from tests.cluster.scenes import Scene, scene, template
-from tests.cluster.truth import books_agree, is_within
+from tests.cluster.truth import books_agree, causes, is_within
 
 KINDS = (*BUILT_IN, *(entry for entry in FOLLOWED if entry.kind == "JobSet"))
 
@@ -63,5 +63,5 @@ def test_one_failed_job_restarts_the_whole_set(stage: Scene) -> None:
     assert back.how is How.WORKLOAD
     assert len({one.key for one in books.of("train")}) == 1
     assert end.ended is Ended.SUCCEEDED
-    assert len(books.fold(end.key).incidents) == 1
+    assert causes(books, books.of("train")) == ["application_error"]
     assert books_agree(books, books.of("train"))

@@ -7,7 +7,7 @@ import time
 from goodput_exporter.domain.placement import Stage
 from goodput_exporter.domain.states import How
 from tests.cluster.scenes import Scene, template
-from tests.cluster.truth import books_agree, is_within, reasons
+from tests.cluster.truth import books_agree, causes, is_within, reasons
 
 
 def test_a_node_that_falls_silent_takes_its_pods_down(stage: Scene) -> None:
@@ -37,6 +37,7 @@ def test_a_node_that_falls_silent_takes_its_pods_down(stage: Scene) -> None:
     assert "Ready=Unknown" in reasons(books, f"node/{lost}")
     assert back.how is How.POD
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["node_lost"]
 
 
 def test_a_drain_moves_pods_to_another_node(stage: Scene) -> None:
@@ -62,10 +63,15 @@ def test_a_drain_moves_pods_to_another_node(stage: Scene) -> None:
     said = reasons(books, f"pod/{stage.namespace}/{name}")
     assert any("EvictionByEvictionAPI" in reason for reason in said), said
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["node_maintenance"]
 
 
 def test_a_pod_that_a_person_deletes_is_replaced(stage: Scene) -> None:
-    """The job's controller makes another one; the run was down meanwhile."""
+    """
+    The job's controller makes another one; the run was down meanwhile.
+
+    Who deleted it stands in no object.
+    """
     books = stage.books
     stage.nodes(1)
     stage.job("train")
@@ -80,6 +86,7 @@ def test_a_pod_that_a_person_deletes_is_replaced(stage: Scene) -> None:
     assert back.how is How.POD
     assert is_within(back, deleted_ns)
     assert books_agree(books, books.of("train"))
+    assert causes(books, books.of("train")) == ["unknown"]
 
 
 def test_a_run_gives_way_to_one_of_higher_priority(stage: Scene) -> None:
@@ -109,3 +116,4 @@ def test_a_run_gives_way_to_one_of_higher_priority(stage: Scene) -> None:
     assert any("Preempt" in reason for reason in said), said
     assert books_agree(books, books.of("patient"))
     assert books_agree(books, books.of("hasty"))
+    assert causes(books, books.of("patient")) == ["preempted"]

@@ -60,3 +60,9 @@ def books_agree(books: Following, told: Iterable[Placement]) -> bool:
 def reasons(books: Following, subject: str) -> set[str]:
     """Return every reason that was told about a subject, such as ``pod/NS/NAME``."""
     return {one.reason for one in books.evidence if one.subject == subject}
+
+
+def causes(books: Following, told: Iterable[Placement]) -> list[str]:
+    """Return the causes of what interrupted a run, in order."""
+    fold = books.fold(list(told)[-1].key)
+    return [one.cause.value for one in fold.incidents]

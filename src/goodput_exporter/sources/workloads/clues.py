@@ -30,7 +30,7 @@ class Clues:
         self._new: list[Evidence] = []
         self.unclaimed = 0
 
-    def of_object(
+    def of_object(  # noqa: PLR0913 - what it says, and three facts that it does not
         self,
         uid: str,
         raw: Fields,
@@ -38,8 +38,13 @@ class Clues:
         *,
         is_deleted: bool,
         key: RunKey | None,
+        is_known: bool = True,
     ) -> None:
-        """Take what an object says; about a workload, as the run's that it is of."""
+        """
+        Take what an object says; about a workload, as the run's that it is of.
+
+        What concerns nobody yet is kept until somebody claims it.
+        """
         read = evidence_of_deleted if is_deleted else evidence_of
         told = self._told.get(uid, frozenset())
         marks: set[tuple[object, ...]] = set()
@@ -48,8 +53,10 @@ class Clues:
             is_dated = seen.at_ns != seen_ns
             mark = (seen.kind, seen.reason, seen.subject, is_dated and seen.at_ns)
             marks.add(mark)
-            if mark not in told:
+            if mark not in told and is_known:
                 self._new.append(seen)
+            elif mark not in told:
+                self._hold(seen)
         self._told[uid] = frozenset(marks)
         if is_deleted or not marks:
             del self._told[uid]
@@ -78,11 +85,20 @@ class Clues:
         if len(self._held) > HELD:
             self.unclaimed += len(self._held.popitem(last=False)[1])
 
-    def claim(self, subject: str, key: RunKey | None) -> None:
-        """Tell what was held about an object that is now seen."""
+    def claim(self, subject: str, key: RunKey | None, since_ns: int = 0) -> None:
+        """
+        Tell what was held about an object that is now seen.
+
+        Args:
+            subject: The object.
+            key: The run that it is of.
+            since_ns: What is dated before it concerns nobody, and is counted so.
+        """
         if self._held:
             found = self._held.pop(subject, ())
-            self._new += [_about_run(one, key) for one in found]
+            told = [_about_run(one, key) for one in found if one.at_ns >= since_ns]
+            self._new += told
+            self.unclaimed += len(found) - len(told)
 
     def drain(self) -> list[Evidence]:
         """Return what is new, and forget it."""

@@ -16,6 +16,8 @@ from goodput_exporter.sources.loose import Fields, fields, text
 from goodput_exporter.sources.workloads.clues import Clues, event_about, subject_of
 from goodput_exporter.sources.workloads.identity import RUN_ID_LABEL
 from goodput_exporter.sources.workloads.owners import Ref
+from goodput_exporter.sources.workloads.pod_words import PodStage
+from goodput_exporter.sources.workloads.pods import PodRecord
 from goodput_exporter.sources.workloads.register import Register
 from goodput_exporter.sources.workloads.run import Run, is_empty, tidy, waited_ns
 from goodput_exporter.sources.workloads.shapes import misfits, shape_of
@@ -28,6 +30,7 @@ PATIENCE_NS: Final = 10 * NS_PER_SECOND
 """How long a run waits for an owner that is followed and was not seen yet."""
 
 CLUSTER_WIDE: Final = frozenset({"Node"})
+UNBOUND: Final = frozenset({PodStage.GATED, PodStage.SCHEDULING})
 
 
 class Tracker:
@@ -136,6 +139,7 @@ class Tracker:
         elif ref.kind == "Pod":
             if known.take_pod(ref, raw, seen_ns) and known.key_of.get(ref.uid):
                 self._tell(ref, raw, seen_ns)
+                self._claim_node(known.pods[ref.uid])
         elif ref.kind == "Node":
             known.take_node(ref.name, raw, seen_ns)
             self._tell(ref, raw, seen_ns)
@@ -148,8 +152,21 @@ class Tracker:
         self, ref: Ref, raw: Fields, seen_ns: int, *, is_deleted: bool = False
     ) -> None:
         key = self.register.key_of.get(ref.uid)
-        self._clues.claim(subject_of(ref.kind, ref.namespace, ref.name), key)
-        self._clues.of_object(ref.uid, raw, seen_ns, is_deleted=is_deleted, key=key)
+        # A node that joins is not ready at first, which took nobody's pods down.
+        is_known = ref.kind != "Node" or bool(self.register.on_node.get(ref.name))
+        if is_known:
+            self._clues.claim(subject_of(ref.kind, ref.namespace, ref.name), key)
+        self._clues.of_object(
+            ref.uid, raw, seen_ns, is_deleted=is_deleted, key=key, is_known=is_known
+        )
+
+    def _claim_node(self, pod: PodRecord) -> None:
+        """Tell what its node said of itself since a pod was bound to it."""
+        if pod.node:
+            bound = (w.at_ns for w in pod.words if w.what.stage not in UNBOUND)
+            # Its date is cut to seconds; the node's may be the time of our look.
+            since_ns = next(bound, 0) + NS_PER_SECOND
+            self._clues.claim(subject_of("Node", "", pod.node), None, since_ns)
 
     def _deleted(
         self, ref: Ref, raw: Fields, seen_ns: int, *, is_estimated: bool
