@@ -1,0 +1,47 @@
+"""Every run is booked by exactly one shard, the same on every machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.errors import ConfigError
+from goodput_exporter.services.sharding import Shard, parse_shard, shard_of
+
+names = st.text(min_size=1, max_size=20)
+
+
+@given(st.builds(RunKey, names, names, names), st.integers(1, 16))
+def test_a_run_has_exactly_one_shard(key: RunKey, count: int) -> None:
+    """None is booked twice, and none by nobody."""
+    assert sum(Shard(index, count).owns(key) for index in range(count)) == 1
+
+
+def test_a_runs_shard_never_changes() -> None:
+    """Two versions of the program that disagreed would both book it."""
+    runs = [RunKey("prod", "ml", name) for name in ("llama", "gpt", "moe", "t5")]
+
+    assert [shard_of(run, 3) for run in runs] == [0, 0, 0, 2]
+
+
+def test_runs_spread_over_the_shards() -> None:
+    """A shard of four has a quarter, more or less."""
+    runs = [RunKey("prod", "ml", f"run-{number}") for number in range(4_000)]
+    counts = [sum(shard_of(run, 4) == index for run in runs) for index in range(4)]
+
+    assert all(900 < count < 1_100 for count in counts)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1/", "/3", "3/3", "-1/3", "a/b", "0/0"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    """The message shows what was given and what is meant."""
+    with pytest.raises(ConfigError, match="INDEX/COUNT"):
+        parse_shard(text)
+
+
+def test_the_first_shard_tells_what_is_nobodys() -> None:
+    """Nodes and queues would be counted once per shard otherwise."""
+    assert parse_shard("0/3").is_first
+    assert not parse_shard("1/3").is_first
