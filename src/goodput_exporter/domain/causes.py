@@ -166,9 +166,8 @@ def _move(
     why: tuple[str, str, str],
     now_ns: int,
 ) -> None:
+    # Beyond its recovery, too: devices may be missing for much longer.
     end_ns = max(incident.detected_ns, fold.line_ns or 0)
-    if incident.recovered_ns is not None:
-        end_ns = max(incident.detected_ns, incident.recovered_ns)
     move = Reattribution(
         now_ns,
         Span(min(incident.began_ns, incident.detected_ns), end_ns),
