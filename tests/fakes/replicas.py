@@ -20,7 +20,7 @@ from goodput_exporter.wire.frames import encode_frame
 from goodput_exporter.wire.kinds import Observation
 from tests.fakes.cluster import BEGIN, Raw
 from tests.fakes.kube_server import KubeServer
-from tests.fakes.station import Station
+from tests.fakes.station import Station, until
 
 PATHS: Final = {
     "Pod": "/api/v1/pods",
@@ -29,6 +29,7 @@ PATHS: Final = {
     "Job": "/apis/batch/v1/jobs",
     "StatefulSet": "/apis/apps/v1/statefulsets",
 }
+WITHIN_S: Final = 30.0
 DATE: Final = re.compile(r"2026-03-01T\d\d:\d\d:\d\dZ")
 
 
@@ -150,14 +151,14 @@ def fates(reply: Reply) -> list[str]:
 
 @contextmanager
 def replicas(
-    folder: Path, server: KubeServer, *names: str, **settings: str
+    folder: Path, url: str, *names: str, **settings: str
 ) -> Iterator[list[Station]]:
     """
     Give aggregators on one ledger that are not started yet; they are gone afterwards.
 
     Args:
         folder: Where the ledger and a folder for each are.
-        server: The API server that they follow.
+        url: Of the API server that they follow.
         names: Their pods'; with more than one they stand for a Lease.
         settings: Changes, by the name behind ``GOODPUT_EXPORTER_``.
     """
@@ -167,7 +168,7 @@ def replicas(
             own = folder / name
             own.mkdir()
             given = {
-                "KUBERNETES_SERVER": server.url,
+                "KUBERNETES_SERVER": url,
                 "LEDGER_PATH": str(folder / "ledger.sqlite"),
                 "IDENTITY_NODE": name,
                 "IDENTITY_CLUSTER": "c1",
@@ -184,3 +185,49 @@ def replicas(
             stack.callback(one.close)
             found.append(one)
         yield found
+
+
+def is_in(one: Station, state: str, run: str = "train") -> bool:
+    """Tell whether a run is in a state now."""
+    return one.page().one("goodput_run_state", run=run, state=state) == 1
+
+
+def becomes(one: Station, state: str, run: str = "train") -> None:
+    """Wait until a run is in a state."""
+    until(lambda: is_in(one, state, run), f"{run} is {state}", within_s=WITHIN_S)
+
+
+def appears(one: Station, run: str = "train") -> None:
+    """Wait until a run is known."""
+    until(lambda: one.page().sum("goodput_run_state", run=run), run, within_s=WITHIN_S)
+
+
+def steps(agent: Agent, one: Station, run: str = "train") -> None:
+    """Push steps until the run is known to make them."""
+
+    def is_seen() -> bool:
+        agent.push(one.url, steps=1)
+        return is_in(one, "productive", run)
+
+    until(is_seen, f"{run} steps", within_s=WITHIN_S)
+
+
+def booked_s(one: Station, run: str = "train") -> float:
+    """Return what is sealed of a run, in device seconds."""
+    return one.page().sum("goodput_run_gpu_seconds_total", run=run)
+
+
+def leader_of(all_of_them: list[Station]) -> Station:
+    """Wait until one leads and answers; return it."""
+
+    def found() -> Station | None:
+        leading = [one for one in all_of_them if one.page().one("goodput_leader") == 1]
+        return leading[0] if len(leading) == 1 else None
+
+    return until(found, "a leader", within_s=WITHIN_S)
+
+
+def fates_or_nothing(agent: Agent, one: Station, frame: bytes) -> list[str]:
+    """Send a batch; nothing while nobody takes it."""
+    reply = agent.send(one.url, frame)
+    return fates(reply) if reply.status == 200 else []

@@ -13,10 +13,21 @@ from goodput_exporter.wire.answers import LEADER_HEADER
 from tests.fakes.cluster import Pod, job, node
 from tests.fakes.kube_clerk import Account
 from tests.fakes.kube_server import KubeServer
-from tests.fakes.replicas import Agent, Cluster, fates, replicas
-from tests.fakes.station import Station, until, went_back
+from tests.fakes.replicas import (
+    WITHIN_S,
+    Agent,
+    Cluster,
+    appears,
+    becomes,
+    booked_s,
+    fates,
+    fates_or_nothing,
+    leader_of,
+    replicas,
+    steps,
+)
+from tests.fakes.station import until, went_back
 
-WITHIN_S = 20.0
 NODE = "authentication.kubernetes.io/node-name"
 AGENT = "system:serviceaccount:goodput:agent"
 
@@ -39,46 +50,6 @@ def trains(cluster: Cluster, name: str = "train") -> Pod:
     return pod
 
 
-def is_in(one: Station, state: str, run: str = "train") -> bool:
-    """Tell whether a run is in a state now."""
-    return one.page().one("goodput_run_state", run=run, state=state) == 1
-
-
-def becomes(one: Station, state: str, run: str = "train") -> None:
-    """Wait until a run is in a state."""
-    until(lambda: is_in(one, state, run), f"{run} is {state}", within_s=WITHIN_S)
-
-
-def appears(one: Station, run: str = "train") -> None:
-    """Wait until a run is known."""
-    until(lambda: one.page().sum("goodput_run_state", run=run), run, within_s=WITHIN_S)
-
-
-def steps(agent: Agent, one: Station, run: str = "train") -> None:
-    """Push steps until the run is known to make them."""
-
-    def is_seen() -> bool:
-        agent.push(one.url, steps=1)
-        return is_in(one, "productive", run)
-
-    until(is_seen, f"{run} steps", within_s=WITHIN_S)
-
-
-def booked_s(one: Station, run: str = "train") -> float:
-    """Return what is sealed of a run, in device seconds."""
-    return one.page().sum("goodput_run_gpu_seconds_total", run=run)
-
-
-def leader_of(all_of_them: list[Station]) -> Station:
-    """Wait until one leads and answers; return it."""
-
-    def found() -> Station | None:
-        leading = [one for one in all_of_them if one.page().one("goodput_leader") == 1]
-        return leading[0] if len(leading) == 1 else None
-
-    return until(found, "a leader", within_s=WITHIN_S)
-
-
 def test_a_run_is_found_and_why_it_does_not_step_is_known(
     tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -86,7 +57,7 @@ def test_a_run_is_found_and_why_it_does_not_step_is_known(
     owner = job()
     pod = Pod("train-0", owner)
     cluster.see(owner, pod.unschedulable(1))
-    with replicas(tmp_path, cluster.server, "a") as [one]:
+    with replicas(tmp_path, cluster.server.url, "a") as [one]:
         one.start()
         becomes(one, "scheduling")
 
@@ -113,7 +84,7 @@ def test_a_kind_that_may_not_be_read_is_off_and_says_so(
     """RBAC was cut: the rest goes on, and a metric names what is missing."""
     cluster.server.forbidden.add("/apis/apps/v1/statefulsets")
     trains(cluster)
-    with replicas(tmp_path, cluster.server, "a") as [one]:
+    with replicas(tmp_path, cluster.server.url, "a") as [one]:
         one.start()
         appears(one)
 
@@ -130,7 +101,7 @@ def test_what_was_booked_survives_kill_9_and_a_pod_that_went_meanwhile(
     stays, goes = Agent("n1", "train-0"), Pod("gone-0")
     goes.bound(20)
     cluster.see(goes.running(30))
-    with replicas(tmp_path, cluster.server, "a") as [one]:
+    with replicas(tmp_path, cluster.server.url, "a") as [one]:
         one.start()
         appears(one, "gone-0")
         steps(stays, one)
@@ -154,12 +125,6 @@ def test_what_was_booked_survives_kill_9_and_a_pod_that_went_meanwhile(
         assert one.stop() == 0
 
 
-def fates_or_nothing(agent: Agent, one: Station, frame: bytes) -> list[str]:
-    """Send a batch; nothing while nobody takes it."""
-    reply = agent.send(one.url, frame)
-    return fates(reply) if reply.status == 200 else []
-
-
 def test_one_of_two_writes_and_its_death_changes_no_sum(
     tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -170,7 +135,7 @@ def test_one_of_two_writes_and_its_death_changes_no_sum(
     """
     trains(cluster)
     agent = Agent("n1", "train-0")
-    with replicas(tmp_path, cluster.server, "a", "b") as both:
+    with replicas(tmp_path, cluster.server.url, "a", "b") as both:
         for one in both:
             one.start()
         for _ in range(3):
@@ -206,7 +171,7 @@ def test_a_leader_that_stops_hands_over_at_once(
     """It lets go of the Lease and of its label, so nobody waits."""
     trains(cluster)
     with replicas(
-        tmp_path, cluster.server, "a", "b", AGGREGATOR_LEASE_SECONDS="60"
+        tmp_path, cluster.server.url, "a", "b", AGGREGATOR_LEASE_SECONDS="60"
     ) as both:
         both[0].start()
         leader_of(both[:1])
@@ -231,7 +196,7 @@ def test_an_agent_speaks_for_its_own_node_by_its_pods_token(
         "system:serviceaccount:ml:default", "goodput", bound
     )
     ingest = {"INGEST_AUDIENCE": "goodput", "INGEST_SERVICE_ACCOUNTS": "goodput/agent"}
-    with replicas(tmp_path, cluster.server, "a", **ingest) as [one]:
+    with replicas(tmp_path, cluster.server.url, "a", **ingest) as [one]:
         one.start()
         tokens = {name: tmp_path / name for name in accounts}
         for name, path in tokens.items():
@@ -259,7 +224,7 @@ def test_a_pod_that_claims_another_run_is_booked_as_itself(
     """What the kernel vouches for decides, not what a rank says of itself."""
     trains(cluster)
     trains(cluster, "thief")
-    with replicas(tmp_path, cluster.server, "a") as [one]:
+    with replicas(tmp_path, cluster.server.url, "a") as [one]:
         one.start()
         appears(one, "thief")
         honest = Agent("n1", "train-0", "llama")
@@ -276,9 +241,9 @@ def test_readers_show_a_token_that_rbac_lets_read(
     tmp_path: Path, cluster: Cluster
 ) -> None:
     """Health is for anyone; metrics for whom a role lets get them."""
-    with replicas(tmp_path, cluster.server, "a", EXPOSITION_READERS="kubernetes") as [
-        one
-    ]:
+    with replicas(
+        tmp_path, cluster.server.url, "a", EXPOSITION_READERS="kubernetes"
+    ) as [one]:
         one.start()
 
         assert one.get("healthz")[0] == 200
