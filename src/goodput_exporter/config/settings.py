@@ -34,6 +34,16 @@ class Http:
             "TCP port; 0 takes a free one.", unit="port", at_least=0, at_most=65535
         ),
     ] = 9909
+    certificate_file: Annotated[
+        Path | None,
+        Setting(
+            "Certificate in PEM, for HTTPS in place of HTTP. A renewed one is taken up "
+            "within a minute."
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None, Setting("Its private key in PEM, without a password.")
+    ] = None
     tokens_file: Annotated[
         Path | None,
         Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
@@ -10,13 +11,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
 from goodput_exporter.errors import SourceUnavailableError
+from goodput_exporter.services.tls import Certificate, Renewing
+
+TICKS_A_MINUTE: Final = 600
+"""uvicorn's own ticks."""
 
 _log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+LOOKS_SKIPPED: Final = 5
+"""uvicorn's own, of a tenth of a second each."""
+UVICORN_WRAPS: Final = 864_000
 
 
 @dataclass(slots=True)
@@ -78,16 +88,41 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's own.
         ready: Called once requests are answered.
+        renew: Called once a minute.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        renew: Callable[[], object],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._renew = renew
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the certificate beside what uvicorn does ten times a second."""
+        if counter % TICKS_A_MINUTE == TICKS_A_MINUTE - 1:
+            self._renew()
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
         self._ready()
+
+    async def main_loop(self) -> None:
+        """
+        Look twice a second whether to end, and renew the answers' date once.
+
+        uvicorn's own loop wakes up ten times a second: a sixth of what an agent takes
+        in all. The counter goes on at its pace, which the date is renewed by.
+        """
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + LOOKS_SKIPPED) % UVICORN_WRAPS
+            await asyncio.sleep(LOOK_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,13 +138,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def serve(
+def serve(  # noqa: PLR0913 - services take values, each named at the call
     app: Callable[..., Any],
     host: str,
     port: int,
     *,
     ready: Callable[[str], None],
     keep_alive_seconds: int = 5,
+    certificate: Certificate | None = None,
 ) -> None:
     """
     Serve *app* until SIGTERM or SIGINT.
@@ -120,10 +156,13 @@ def serve(
         port: The TCP port; 0 lets the kernel choose.
         ready: Told the address once it answers.
         keep_alive_seconds: How long a connection may be idle; agents push every 5 s.
+        certificate: For HTTPS; None serves plain HTTP.
 
     Raises:
+        ConfigError: The certificate cannot be used.
         SourceUnavailableError: The address is taken or cannot be bound.
     """
+    renewing = None if certificate is None else Renewing(certificate)
     config = uvicorn.Config(
         app,
         host=host,
@@ -135,6 +174,7 @@ def serve(
         timeout_graceful_shutdown=2,
         timeout_keep_alive=keep_alive_seconds,
         server_header=False,
+        ssl_context_factory=None if renewing is None else lambda *_: renewing.context,
     )
     try:
         listening = config.bind_socket()
@@ -145,5 +185,8 @@ def serve(
         )
         raise SourceUnavailableError(msg) from exc
     bound: tuple[Any, ...] = listening.getsockname()
-    address = f"http://{'[' + host + ']' if ':' in host else host}:{bound[1]}/"
-    Server(config, lambda: ready(address)).run(sockets=[listening])
+    scheme = "http" if renewing is None else "https"
+    name = f"[{host}]" if ":" in host else host
+    address = f"{scheme}://{name}:{bound[1]}/"
+    renew = (lambda: None) if renewing is None else renewing.renew
+    Server(config, lambda: ready(address), renew).run(sockets=[listening])

@@ -34,6 +34,7 @@ from goodput_exporter.services.leading import Alone, Elector, Leading
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.pod_label import PodLabel
 from goodput_exporter.services.sharding import Shard
+from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.sources.kubernetes.access import (
     Access,
     explicit,
@@ -120,7 +121,13 @@ class Replica:
         self._label.start()
         self._ticker.start()
         try:
-            serve(self._app(), http.host, http.port, ready=self._announce)
+            serve(
+                self._app(),
+                http.host,
+                http.port,
+                ready=self._announce,
+                certificate=certificate_of(http),
+            )
         finally:
             self._close()
 

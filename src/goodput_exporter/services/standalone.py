@@ -41,6 +41,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.machine_gpus import MachineGpus
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS, pushed_of
+from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 
@@ -125,6 +126,7 @@ class Station:
             http.port,
             ready=self._announce,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            certificate=certificate_of(http),
         )
 
     def close(self) -> None:
