@@ -7,6 +7,7 @@ from typing import Final
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition import catalogue as names
 from goodput_exporter.exposition.family import (
     AnyFamily,
@@ -20,6 +21,8 @@ from goodput_exporter.exposition.family import (
 )
 from goodput_exporter.exposition.run_families import LIVE_KEYS, LIVE_STATES
 
+_CAUSE_KEYS: Final[Keys] = tuple((cause,) for cause in Cause)
+
 
 def _gpu_seconds(group: GroupView) -> tuple[Keys, Values]:
     """Give every live state, with 0 from the start, so that ``rate`` sees it rise."""
@@ -27,8 +30,15 @@ def _gpu_seconds(group: GroupView) -> tuple[Keys, Values]:
     return LIVE_KEYS, [sealed.get(state, 0) for state in LIVE_STATES]
 
 
-def _badput(group: GroupView) -> Samples:
-    return {(cause,): ns for cause, ns in group.sealed.bad_gpu_ns.items()}
+def _badput(group: GroupView) -> tuple[Keys, Values]:
+    """
+    Give every cause, with 0 from the start, so that ``rate`` sees it rise.
+
+    A hang is booked in one piece, back to the last step; as the first sample of a
+    new series it would be in no increase.
+    """
+    bad_gpu_ns = group.sealed.bad_gpu_ns
+    return _CAUSE_KEYS, [bad_gpu_ns.get(cause, 0) for cause in Cause]
 
 
 def _restated(group: GroupView) -> Samples:
@@ -46,7 +56,7 @@ def _ratios(group: GroupView) -> Samples:
 
 FAMILIES: Final[tuple[AnyFamily[GroupView], ...]] = (
     Fan(names.GROUP_GPU_SECONDS, _gpu_seconds),
-    Family(names.GROUP_BADPUT, _badput),
+    Fan(names.GROUP_BADPUT, _badput),
     Family(names.GROUP_RESTATED, _restated),
     Family(names.GROUP_RATIO, _ratios),
 )
