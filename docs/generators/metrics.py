@@ -11,7 +11,8 @@ INTRODUCTION = """\
 # Metrics
 
 Every metric that `/metrics` exports, in the text format 0.0.4. This page is
-generated from `src/goodput_exporter/exposition/catalogue.py`; change that.
+generated from `catalogue.py` and `node_metrics.py` in
+`src/goodput_exporter/exposition/`; change those.
 
 - A value that was not measured is absent. `0` is a measurement.
 - Counters of GPU time hold sealed time only: they never go back. What is not
@@ -37,7 +38,9 @@ OTHER_TITLE = "The exporter"
 def render() -> str:
     """Return the whole page, as Markdown."""
     parts = [INTRODUCTION]
-    for title, metrics in groupby(CATALOGUE, _title):
+    titles = list(dict.fromkeys(map(_title, CATALOGUE)))
+    by_title = sorted(CATALOGUE, key=lambda metric: titles.index(_title(metric)))
+    for title, metrics in groupby(by_title, _title):
         parts.append(f"\n## {title}\n")
         parts.extend(_entry(metric) for metric in metrics)
     return "".join(parts)

@@ -8,7 +8,7 @@ from typing import Final
 
 from goodput_exporter.domain.observations import GpuHealth, GpuSample, XidCount
 from goodput_exporter.domain.snapshot import Snapshot
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import node_metrics as names
 from goodput_exporter.exposition.family import Family, Group, Labels, Samples, Single
 from goodput_exporter.exposition.metric import Metric
 from goodput_exporter.exposition.own_families import Gpu, gpu_labels, gpus_of, measured
