@@ -54,6 +54,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.node_news import NodeNews
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.notes import Notes
+from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 from goodput_exporter.sources.podresources.attributor import Attributor
@@ -113,6 +114,7 @@ class Agent:
         self._page = MetricsPage(OF_AN_AGENT)
         self._started_ns = clock.now_ns()
         self._latest: Snapshot | None = None
+        self._shown: Snapshot | None = None
         self._is_leaving = False
         self._push(self._known.resume(self._notes.kept, self._started_ns))
         self._ticker = Ticker(self._tick, settings.books.tick_seconds)
@@ -120,8 +122,8 @@ class Agent:
     def serve(self) -> None:
         """Answer requests until told to stop."""
         doors = Doors(
-            metrics=self._page.latest,
-            metrics_gzip=self._page.latest_gzip,
+            metrics=lambda: self._rendered().latest(),
+            metrics_gzip=lambda: self._rendered().latest_gzip(),
             alive=self._alive,
             ready=self._ready,
             capabilities=self._capabilities,
@@ -133,7 +135,13 @@ class Agent:
             self._pushing.thread.start()
         self._ticker.start()
         http = self._settings.http
-        serve(app, http.host, http.port, ready=self._announce)
+        serve(
+            app,
+            http.host,
+            http.port,
+            ready=self._announce,
+            certificate=certificate_of(http),
+        )
 
     def close(self) -> None:
         """Take what is still queued, spool it, and let go of everything."""
@@ -184,7 +192,6 @@ class Agent:
                 push=push_view(self._pushing),
             ),
         )
-        self._page.render(snapshot)
         self._latest = snapshot
         self._leave_if_revoked()
 
@@ -233,6 +240,18 @@ class Agent:
             gpu_source_up=up,
             gpu_source_detail=detail,
         )
+
+    def _rendered(self) -> MetricsPage:
+        """
+        Return the page of the last tick, rendered when it is first asked for.
+
+        Most ticks are scraped by nobody, and a page of them is half their cost.
+        """
+        latest = self._latest
+        if latest is not None and latest is not self._shown:
+            self._page.render(latest)
+            self._shown = latest
+        return self._page
 
     def _alive(self) -> Verdict:
         latest = self._latest
