@@ -84,7 +84,8 @@ def _resize(fold: Fold, life: Life) -> None:
         for other in fold.lives.values()
         if other.is_alive and (other.active_ns is not None) is is_inferred
     )
-    world = life.world_size if life.world_size > 0 else alive
+    # One that has given way meanwhile still was there when it began.
+    world = life.world_size if life.world_size > 0 else max(1, alive)
     asked = world * life.devices
     is_declared = fold.placed is not None and fold.placed.asked > 0
     if asked > fold.asked and not is_declared:

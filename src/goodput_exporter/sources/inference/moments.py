@@ -55,13 +55,19 @@ class Floors:
             known = self.watts.get(gpu.uuid, gpu.power_watts)
             self.watts[gpu.uuid] = min(known, gpu.power_watts)
 
-    def height(self, gpu: GpuSample) -> float | None:
-        """Return how far up from its floor to its limit a GPU is, as a ratio."""
-        floor = self.watts.get(gpu.uuid)
-        if floor is None or gpu.power_watts is None or gpu.power_limit_watts is None:
+    def height(self, gpu: GpuSample, floor_ratio: float) -> float | None:
+        """
+        Return how far up from its floor to its limit a GPU is, as a ratio.
+
+        Args:
+            gpu: One sample.
+            floor_ratio: The most that a floor can be, as a share of the limit.
+        """
+        floor, limit = self.watts.get(gpu.uuid), gpu.power_limit_watts
+        if floor is None or gpu.power_watts is None or not limit:
             return None
-        room = gpu.power_limit_watts - floor
-        return None if room <= 0 else (gpu.power_watts - floor) / room
+        floor = min(floor, floor_ratio * limit)
+        return (gpu.power_watts - floor) / (limit - floor)
 
 
 def basis_of(gpu: GpuSample) -> Basis | None:
@@ -84,7 +90,7 @@ def is_working(gpu: GpuSample, floors: Floors, limits: Thresholds) -> bool:
             has_traffic = sm >= limits.sm_ratio and dram >= limits.dram_ratio
             return tensor >= limits.tensor_ratio or has_traffic
         case Basis.POWER:
-            height = floors.height(gpu)
+            height = floors.height(gpu, limits.floor_ratio)
             return height is not None and height >= limits.power_ratio
         case Basis.UTILIZATION:
             return (gpu.memory_busy_ratio or 0.0) >= limits.memory_busy_ratio

@@ -57,6 +57,14 @@ TABLE: Final = (
         "70 W of 400",
     ),
     Threshold(
+        "floor_ratio",
+        0.22,
+        "of the limit",
+        "No floor is taken to be higher: a GPU that is first seen at work has not "
+        "shown its own yet.",
+        "NVIDIA/nccl issue 1550: 19 % of the limit with a context and nothing to do",
+    ),
+    Threshold(
         "memory_busy_ratio",
         0.05,
         "ratio",
@@ -136,6 +144,7 @@ class Thresholds:
     sm_ratio: float
     dram_ratio: float
     power_ratio: float
+    floor_ratio: float
     memory_busy_ratio: float
     busy_ratio: float
     idle_ratio: float

@@ -120,6 +120,19 @@ def test_a_container_that_has_run_before_is_watched_from_now_on() -> None:
     assert report.up_ns <= 60 * NS_PER_SECOND
 
 
+def test_a_gpu_that_is_first_seen_at_work_is_seen_to_work() -> None:
+    """An agent that starts in mid-run has never seen the GPU's own floor."""
+    guesses = watching(now_s=3600)
+    for second in range(3600, 3700):
+        look = Look(at(second), (gpu(second, busy=1.0, watts=330),))
+        guesses.look(ONE.place, look)
+
+    (report,) = guesses.reports()
+
+    assert report.phase is Phase.TRAIN_STEP
+    assert report.cum_ns[Phase.TRAIN_STEP] > 70 * NS_PER_SECOND
+
+
 def test_time_in_which_nobody_looked_has_no_phase() -> None:
     """A gap is unobserved in the run's book, as with any rank."""
     guesses = watching()
