@@ -12,8 +12,8 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
 # Where the sources to check are.
-CHECKED := src sdk tests docs/generators examples dashboards
-TYPED := src sdk/goodput_sdk tests docs/generators examples dashboards
+CHECKED := src sdk tests docs/generators examples dashboards helm image
+TYPED := src sdk/goodput_sdk tests docs/generators examples dashboards helm image
 
 # What `make test` leaves out; .ci/run passes "not soak".
 MARKS ?= not real and not soak
@@ -41,7 +41,8 @@ lint: $(DEV_READY)  ## Check style, types, import contracts and generated files
 	  "mypy $(TYPED)" \
 	  "lint-imports --no-logo" \
 	  "python -m docs.generators --check" \
-	  "python -m dashboards --check"; \
+	  "python -m dashboards --check" \
+	  "python -m helm.generate --check"; \
 	do echo "== $$check"; $(BIN)/$$check || failed="$$failed [$${check%% *}]"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 

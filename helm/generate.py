@@ -1,5 +1,5 @@
 """
-Writes those files of the chart that follow from elsewhere; ``--check`` names stale ones.
+Writes the chart's files that follow from elsewhere; ``--check`` names stale ones.
 
 Roles come from the code's own table of kinds, the schema and the tables of values
 from ``values.yaml`` and its comments, dashboards and rules from ``dashboards/``.
@@ -15,6 +15,8 @@ from typing import Final
 
 import yaml
 
+from goodput_exporter.config.places import load
+from goodput_exporter.services.rbac import cluster_rules, own_rules
 from goodput_exporter.sources.workloads.table import TABLE, rbac
 from helm.chart_values import Value, schema, values
 
@@ -28,41 +30,22 @@ LONGEST_DEFAULT: Final = 60
 CLUSTER_WIDE: Final = frozenset({"nodes"})
 """The resources of the table that are in no namespace."""
 
-OWN_ROLE: Final = (
-    {
-        # Taken, renewed and let go of; `create` knows no names.
-        "apiGroups": ["coordination.k8s.io"],
-        "resources": ["leases"],
-        "verbs": ["create", "get", "update"],
-    },
-    {
-        # Whose node an agent's pod is on; the leader's label on its own pod.
-        "apiGroups": [""],
-        "resources": ["pods"],
-        "verbs": ["get", "patch"],
-    },
-)
-TOKENS_ROLE: Final = (
-    {
-        "apiGroups": ["authentication.k8s.io"],
-        "resources": ["tokenreviews"],
-        "verbs": ["create"],
-    },
-)
-READERS_ROLE: Final = (
-    {
-        "apiGroups": ["authorization.k8s.io"],
-        "resources": ["subjectaccessreviews"],
-        "verbs": ["create"],
-    },
-)
+LEASE: Final = "NAME"
+"""Stands for the release's own name, which the template puts in its place."""
+
+AS_INSTALLED: Final = {
+    "GOODPUT_EXPORTER_AGGREGATOR_LEASE": LEASE,
+    "GOODPUT_EXPORTER_INGEST_AUDIENCE": "any",
+}
+"""What the chart always sets, as far as it takes rights."""
+READERS: Final = {"GOODPUT_EXPORTER_EXPOSITION_READERS": "kubernetes"}
 
 README: Final = """\
 # The chart goodput-exporter
 
 <!-- The table is generated from values.yaml; run `make docs`, do not edit. -->
 
-    helm install goodput helm/goodput-exporter --namespace goodput --create-namespace
+    helm install goodput-exporter helm/goodput-exporter -n goodput --create-namespace
 
 That is all: no value has to be set. It installs an agent on each GPU node and one
 aggregator with its ledger on a volume. Its notes say what to check next.
@@ -86,18 +69,29 @@ A key that is not listed is refused by its name.
 
 
 def roles() -> str:
-    """Return the rules of the chart's roles, from the table of kinds and the doors."""
-    wide = [one for one in TABLE if one.plural in CLUSTER_WIDE]
-    within = [one for one in TABLE if one.plural not in CLUSTER_WIDE]
+    """
+    Return the rules of the chart's roles, as the code that needs them says.
+
+    Agents are in the release's own namespace, so what is asked of their pods is not
+    granted elsewhere.
+    """
+    table = rbac()
+    installed = load(environ=AS_INSTALLED)
+    asking = cluster_rules(installed)[len(table) :]
+    readers = cluster_rules(load(environ={**AS_INSTALLED, **READERS}))[len(table) :]
     rules = {
-        "cluster": rbac(wide),
-        "namespaced": rbac(within),
-        "own": list(OWN_ROLE),
-        "tokens": list(TOKENS_ROLE),
-        "readers": list(READERS_ROLE),
+        "cluster": rbac(one for one in TABLE if one.plural in CLUSTER_WIDE),
+        "namespaced": rbac(one for one in TABLE if one.plural not in CLUSTER_WIDE),
+        "own": [*own_rules(installed), *(one for one in asking if _is_of_pods(one))],
+        "tokens": [one for one in asking if not _is_of_pods(one)],
+        "readers": [one for one in readers if one not in asking],
     }
     head = "# Generated from the code's table of kinds; run `make docs`, do not edit.\n"
     return head + yaml.safe_dump(rules, sort_keys=True, default_flow_style=None)
+
+
+def _is_of_pods(rule: Mapping[str, list[str]]) -> bool:
+    return rule["resources"] == ["pods"]
 
 
 def rows(found: list[Value]) -> Iterator[str]:

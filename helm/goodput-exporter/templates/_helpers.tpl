@@ -5,6 +5,8 @@
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if contains $name .Release.Name -}}
 {{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else if hasPrefix .Release.Name $name -}}
+{{ $name | trunc 52 | trimSuffix "-" }}
 {{- else -}}
 {{ printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
 {{- end -}}

@@ -18,7 +18,7 @@ from tests.parts import require
 def issue(folder: Path, number: int) -> Certificate:
     """Make a certificate in place of the one that is there."""
     made = Certificate(folder / "tls.crt", folder / "tls.key")
-    words = [*(require("openssl"), "req", "-x509", "-newkey", "ec", "-nodes")]
+    words = [str(require("openssl")), "req", "-x509", "-newkey", "ec", "-nodes"]
     words += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=aggregator"]
     words += ["-set_serial", str(number), "-days", "1"]
     words += ["-out", str(made.chain), "-keyout", str(made.key)]
