@@ -28,6 +28,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox
 from goodput_exporter.ingest.refusals import Counts
+from goodput_exporter.services.cluster_gpus import ClusterGpus
 from goodput_exporter.services.desk import Desk, answer
 from goodput_exporter.services.following import Following
 from goodput_exporter.services.from_settings import ledger_of, rules_of
@@ -120,6 +121,7 @@ class Aggregator:
             server, self._tracker, now_ns=self._clock.now_ns, waits=WAITS
         )
         self._hearing = Hearing()
+        self._gpus = ClusterGpus(self._tracker)
         self._waited = Waited(self._tracker, self._shard)
         self._started_ns = self._clock.now_ns()
         self._is_watching = self._is_listed = False
@@ -184,14 +186,18 @@ class Aggregator:
 
     def _hear(self, deliveries: list[Delivery], now_ns: int) -> None:
         """Book what agents say of their nodes, each rank as its pod's."""
+        words = self._journal.gpus
         for each in deliveries:
             self._hearing.hear(each.node, now_ns)
+            if self._shard.is_first:
+                words.take(self._gpus.hear(each.node, each.observations))
             named = self._naming.named(
                 each.observations, each.node, each.sender, now_ns
             )
             self._journal.take(named, each.sender)
         for sender, ready in self._naming.ripe(now_ns):
             self._journal.take(ready, sender)
+        words.take(self._gpus.lost(now_ns))
 
     def _news(self, now_ns: int) -> dict[str, str]:
         """Return what a later leader must know and does not yet."""
@@ -212,6 +218,7 @@ class Aggregator:
             gpus=(),
             health=self._health(pace),
             groups=self._books.groups(now_ns),
+            cluster=self._journal.gpus.view() if self._shard.is_first else None,
             watched=watch_of(
                 self._following,
                 self._tracker,
