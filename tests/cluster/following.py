@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.fold import Fold
@@ -20,13 +20,7 @@ from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.sources.kubernetes.access import explicit
 from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
-from goodput_exporter.sources.kubernetes.kinds import (
-    EVENTS,
-    NODES,
-    PODS,
-    Kind,
-    manifests,
-)
+from goodput_exporter.sources.kubernetes.kinds import kind_of
 from goodput_exporter.sources.kubernetes.objects import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import State
@@ -48,16 +42,8 @@ SHORT: Final = Waits(
     absent_s=0.5,
 )
 """Watches end soon, so that every story lives through many."""
-OWN: Final[dict[str, Kind[Any]]] = {"Pod": PODS, "Node": NODES, "Event": EVENTS}
 FOLLOWED: Final = tuple(entry for entry in TABLE if entry.is_followed)
 BUILT_IN: Final = tuple(entry for entry in FOLLOWED if not entry.is_optional)
-
-
-def kind_of(entry: Entry) -> Kind[Any]:
-    """Return how a kind of the table is read."""
-    if not entry.group and entry.kind in OWN:
-        return OWN[entry.kind]
-    return manifests(entry.kind, entry.group, entry.plural, entry.versions)
 
 
 class Following:

@@ -52,7 +52,6 @@ def test_a_drain_moves_pods_to_another_node(stage: Scene) -> None:
     drained_ns = time.time_ns()
     name = pod["metadata"]["name"]
     stage.api.evict(stage.namespace, name)
-    books.reach("train", Stage.SCHEDULING, since_ns=drained_ns)
     back = books.reach("train", Stage.RUNNING, since_ns=drained_ns + 10**9)
     stage.play("train", exit_code="0")
     books.ends("train")
