@@ -32,7 +32,7 @@ FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
 MOST_STUCK: Final = 4
 """Children that survive SIGKILL (uninterruptible sleep) before we add no more."""
 
-GATHER_SECONDS: Final = 0.02
+GATHER_SECONDS: Final = 0.1
 """How long messages gather before they are read: to wake up costs more than they do."""
 
 LONGEST_PAUSE: Final = 32
