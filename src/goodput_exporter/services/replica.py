@@ -47,6 +47,9 @@ from goodput_exporter.sources.kubernetes.waits import Waits
 
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
+KEEP_ALIVE_SECONDS: Final = 30
+"""Longer than the time between two pushes of an agent, so that it keeps its connection."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -126,6 +129,7 @@ class Replica:
                 http.host,
                 http.port,
                 ready=self._announce,
+                keep_alive_seconds=KEEP_ALIVE_SECONDS,
                 certificate=certificate_of(http),
             )
         finally:

@@ -41,7 +41,7 @@ class Waited:
         self._spent: dict[RunKey, Spent] = {}
         self._slots: dict[RunKey, int] = {}
         self._free: list[int] = []
-        self._written: dict[RunKey, str] = {}
+        self._written: dict[RunKey, Spent] = {}
         self._news: dict[str, str] = {}
 
     def resume(self, meta: Mapping[str, str]) -> None:
@@ -58,7 +58,7 @@ class Waited:
             if run is not None:
                 run.waits_ns = dict(spent)
             self._spent[key] = spent
-            self._slots[key], self._written[key] = slot, text
+            self._slots[key], self._written[key] = slot, dict(spent)
 
     def look(self, now_ns: int, in_sight: Collection[RunKey]) -> None:
         """
@@ -94,14 +94,13 @@ class Waited:
             self._news.clear()
 
     def _put(self, key: RunKey, spent: Mapping[Wait, int]) -> None:
-        text = _encoded(key, spent)
-        if self._written.get(key) == text:
+        if self._written.get(key) == spent:
             return
         if key not in self._slots:
             count = len(self._slots)
             self._slots[key] = self._free.pop() if self._free else count
-        self._written[key] = text
-        self._news[f"{META}{self._slots[key]}"] = text
+        self._written[key] = dict(spent)
+        self._news[f"{META}{self._slots[key]}"] = _encoded(key, spent)
 
     def _leave(self, key: RunKey) -> None:
         del self._spent[key]
