@@ -48,7 +48,7 @@ from goodput_exporter.sources.kubernetes.waits import Waits
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 KEEP_ALIVE_SECONDS: Final = 30
-"""Longer than the time between two pushes of an agent, so that it keeps its connection."""
+"""Longer than the time between two pushes: agents keep their connections."""
 
 _log = logging.getLogger(__name__)
 
