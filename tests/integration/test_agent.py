@@ -27,6 +27,9 @@ from tests.sdk.agent import environment
 
 pytestmark = pytest.mark.real
 
+STEPS = 60
+"""That a rank in a pod trains: about a second of work."""
+
 
 def unused_port() -> int:
     """Return a port where nobody listens."""
@@ -292,7 +295,7 @@ def train_in(
         RANK=str(rank),
         WORLD_SIZE="2",
     )
-    inside = [sys.executable, "-c", TRAIN, str(folder), "200", str(rank)]
+    inside = [sys.executable, "-c", TRAIN, str(folder), str(STEPS), str(rank)]
     return subprocess.Popen(pod.command(*inside), env=env)
 
 
@@ -328,7 +331,7 @@ def test_a_pod_speaks_for_itself_and_no_other(tmp_path: Path) -> None:
         ]
         try:
             assert [rank.wait(PATIENCE_S) for rank in ranks] == [0, 0, 0]
-            runs = until(lambda: both(books), "both runs, sealed")
+            runs = until(lambda: both(books), "both runs, sealed", within_s=90)
             verified = books.page().by("goodput_run_info", "verified")
         finally:
             for rank in ranks:
@@ -350,6 +353,6 @@ def both(books: Station) -> dict[str, float] | None:
     """Return the devices of the runs called ``toy``, once both have all their steps."""
     page, name = books.page(), "goodput_run_steps_total"
     steps = page.by(name, "run_namespace", run="toy", execution="first")
-    if steps != {"ml": 200.0, "games": 200.0}:
+    if steps != {"ml": STEPS, "games": STEPS}:
         return None
     return page.by("goodput_run_asked_devices", "run_namespace", run="toy")
