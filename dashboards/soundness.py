@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from dashboards.checking import complaints, labels_of
-from dashboards.rules.rule import Recording
+from dashboards.checking import complaints, labels_of, names_in
+from dashboards.rules.rule import Alert, Group, Recording
 from dashboards.rules.written import ALERTS, GROUPS, RECORDINGS
 from dashboards.vocabulary import CLOSED, EXCEPT, Series, Vocabulary, exported
 
@@ -36,6 +37,23 @@ def rule_queries() -> Iterator[tuple[str, str]]:
     for alert in ALERTS:
         for condition in alert.conditions:
             yield alert.name, condition.signal
+
+
+def needed_by(alert: Alert) -> tuple[list[Group], set[str]]:
+    """Return the rules that an alert needs, itself last, and what these read."""
+    names = names_in(alert.expr)
+    kept: list[Group] = []
+    for group in reversed(GROUPS):
+        rules: list[Recording | Alert] = []
+        for rule in reversed(group.rules):
+            if rule == alert:
+                rules.append(rule)
+            elif isinstance(rule, Recording) and rule.name in names:
+                names |= names_in(rule.expr)
+                rules.append(rule)
+        if rules:
+            kept.append(replace(group, rules=tuple(reversed(rules))))
+    return kept[::-1], names
 
 
 def panel_queries(board: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from dashboards.boards.selections import (
     RUN_SECONDS,
     RUNS,
     TO_RUN,
+    appeared,
     hours,
     increase,
 )
@@ -37,13 +38,15 @@ BADPUT: Final = "goodput_run_badput_gpu_seconds_total"
 BOOK: Final = "goodput_cluster_gpu_seconds_total"
 DAY_S: Final = 86_400
 
+LOST_BY_RUN: Final = appeared(BADPUT, RUNS, NOT_NONE, by=f"{RUN}, cause")
+
 EVENTS: Final = (
     f"(({increase('goodput_run_interruptions_total', RUNS)})"
-    f" - (({increase(RESTARTS, RUNS, OURS)}) or vector(0)))"
+    f" - (sum({appeared(RESTARTS, RUNS, OURS, by='run, cause')}) or vector(0)))"
 )
 """Interruptions, without those that somebody wanted."""
 AVAILABLE_S: Final = increase(RUN_SECONDS, RUNS, AVAILABLE)
-LOST_S: Final = increase(BADPUT, RUNS, NOT_NONE)
+LOST_S: Final = f"sum({appeared(BADPUT, RUNS, NOT_NONE, by='run, cause')})"
 
 
 def upper(events: str) -> str:
@@ -64,7 +67,9 @@ NODE_DAYS: Final = (
     f" / sum(max by (cluster, gpu_node) (goodput_node_gpus{{{HERE}}})))"
 )
 """GPU-days of the cluster book over GPUs per node as they are now."""
-HARDWARE_EVENTS: Final = f"(({increase(RESTARTS, HERE, HARDWARE)}) or vector(0))"
+HARDWARE_EVENTS: Final = (
+    f"(sum({appeared(RESTARTS, HERE, HARDWARE, by='run, cause')}) or vector(0))"
+)
 
 INTERRUPTIONS: Final = Row(
     "How often, and how long",
@@ -130,7 +135,7 @@ INTERRUPTIONS: Final = Row(
             Column(
                 "MTTR",
                 f"sum by (run, run_namespace) "
-                f"({increase(BADPUT, RUNS, NOT_NONE, by=RUN)} / on ({RUN}) "
+                f"(sum by ({RUN}) ({LOST_BY_RUN}) / on ({RUN}) "
                 f"max by ({RUN}) (goodput_run_asked_devices{{{RUNS}}}) / on ({RUN}) "
                 f"({increase('goodput_run_interruptions_total', RUNS, by=RUN)} "
                 ">= 0.5))",
@@ -148,7 +153,7 @@ CAUSES: Final = Row(
             "Restarts, by cause",
             "In this range.",
             Query(
-                f"sort_desc({increase(RESTARTS, RUNS, by='cause')} > 0)", "{{cause}}"
+                f"sort_desc({appeared(RESTARTS, RUNS, by='cause')} > 0)", "{{cause}}"
             ),
             unit="none",
             width=8,
@@ -156,7 +161,7 @@ CAUSES: Final = Row(
         bars(
             "Restarts, by what brought the run back",
             "In this range.",
-            Query(f"sort_desc({increase(RESTARTS, RUNS, by='how')} > 0)", "{{how}}"),
+            Query(f"sort_desc({appeared(RESTARTS, RUNS, by='how')} > 0)", "{{how}}"),
             unit="none",
             width=8,
         ),
@@ -165,7 +170,7 @@ CAUSES: Final = Row(
             "In this range, interruptions only.",
             Query(
                 "sort_desc("
-                + hours(increase(BADPUT, RUNS, NOT_NONE, by="cause"))
+                + hours(appeared(BADPUT, RUNS, NOT_NONE, by="cause"))
                 + " > 0)",
                 "{{cause}}",
             ),

@@ -14,6 +14,7 @@ from dashboards.boards.selections import (
     RUNS,
     STEP,
     WALL,
+    appeared,
     hours,
     increase,
     rate,
@@ -175,7 +176,7 @@ LOST: Final = Row(
             "GPU-hours lost, by cause",
             "Of the dashboard's range; none is what no interruption caused.",
             Query(
-                "sort_desc(" + hours(increase(BADPUT, RUNS, by="cause")) + " > 0)",
+                "sort_desc(" + hours(appeared(BADPUT, RUNS, by="cause")) + " > 0)",
                 "{{cause}}",
             ),
             unit="h",

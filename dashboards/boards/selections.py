@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from dashboards.rules.recording import grown_of_runs
+
 HERE: Final = 'cluster=~"$cluster"'
 RUNS: Final = f'{HERE},run_namespace=~"$namespace",run=~"$run"'
 OF_TEAM: Final = f'{HERE},run_namespace=~"$namespace",team=~"$team"'
 NODES: Final = f'{HERE},gpu_node=~"$node"'
 
 RUN: Final = "cluster, run_namespace, run"
+RUN_LABELS: Final = ("cluster", "run_namespace", "run")
 RUN_AND_KIND: Final = "cluster, run_namespace, run, run_kind"
 GPU: Final = "cluster, gpu_node, gpu_uuid"
 
@@ -39,6 +42,15 @@ def increase(metric: str, *matchers: str, by: str = "") -> str:
     """Return how much a counter grew over the dashboard's range."""
     grouped = f" by ({by})" if by else ""
     return f"sum{grouped} (increase({metric}{{{','.join(matchers)}}}[$__range]))"
+
+
+def appeared(metric: str, *matchers: str, by: str) -> str:
+    """Return what ``increase`` does, for runs' counters that appear with an event."""
+    selector = f"{metric}{{{','.join(matchers)}}}"
+    wanted = by.split(", ")
+    labels = (*RUN_LABELS, *(label for label in wanted if label not in RUN_LABELS))
+    of_runs = grown_of_runs(selector, labels, "$__range", "$__range_s")
+    return f"sum by ({by}) ({of_runs})"
 
 
 def rate(metric: str, *matchers: str, by: str = "") -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.rules.recording import CLUSTERS
+from dashboards.rules.recording import CLUSTERS, grown
 from dashboards.rules.rule import Alert, Condition, Severity
-from dashboards.rules.signals import EXPORTER, age, grown, largest, listed
+from dashboards.rules.signals import EXPORTER, age, largest, listed
 
 STALE_S: Final = 600
 COVERAGE: Final = 0.9
@@ -35,7 +35,10 @@ EXPORTER_ALERTS: Final = (
     Alert(
         name="GoodputExporterBlind",
         severity=Severity.PAGE,
-        main=Condition(f'{CLUSTERS.ratio("1h")}{{layer="coverage"}}', f"< {COVERAGE}"),
+        main=Condition(
+            largest(f'{CLUSTERS.ratio("1h")}{{layer="coverage"}}', ("cluster",)),
+            f"< {COVERAGE}",
+        ),
         lasting="10m",
         summary=(
             "Only {{ $value | humanizePercentage }} of the runs' GPU time of the last "

@@ -62,7 +62,8 @@ BURNS: Final = (
 
 
 def _lost(window: str) -> str:
-    return f'1 - {CLUSTERS.ratio(window)}{{layer="goodput"}}'
+    goodput = f'{CLUSTERS.ratio(window)}{{layer="goodput"}}'
+    return f"1 - {largest(goodput, CLUSTER)}"
 
 
 def _burn(burn: Burn) -> Alert:

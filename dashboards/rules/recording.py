@@ -21,6 +21,9 @@ from typing import Final
 from dashboards.rules.rule import Group, Recording
 
 WINDOWS: Final = ("5m", "1h", "6h", "1d", "30d")
+SECONDS: Final[Mapping[str, int]] = MappingProxyType(
+    {"5m": 300, "1h": 3600, "6h": 21_600, "1d": 86_400, "30d": 2_592_000}
+)
 INTERVALS: Final[Mapping[str, str]] = MappingProxyType(
     {"5m": "30s", "1h": "1m", "6h": "2m", "1d": "4m", "30d": "4m"}
 )
@@ -109,6 +112,48 @@ def ratio_of(name: str, part: tuple[str, str], by: tuple[str, ...]) -> str:
     )
 
 
+def grown(counter: str, by: tuple[str, ...], window: str) -> str:
+    """
+    Return how much counters grew that appear with their first event.
+
+    ``increase`` does not see the rise to the first sample of a series. What was
+    nowhere before the window counts whole, which is right for what an exporter
+    counts since it started.
+    """
+    now, before, rise = _now_before_and_rise(counter, by, window)
+    return f"({now} unless {before}) or {rise}"
+
+
+def grown_of_runs(
+    counter: str, by: tuple[str, ...], window: str, seconds: str | int
+) -> str:
+    """
+    Return how much counters of runs grew that appear with their first event.
+
+    A run's first hang is booked in one piece, and no ``increase`` sees it. It counts
+    whole only if the run was known before the window or began in it: a Prometheus
+    that is newer than the run must not take the run's past for the present.
+    """
+    now, before, rise = _now_before_and_rise(counter, by, window)
+    started = "goodput_run_started_timestamp_seconds"
+    run = "cluster, run_namespace, run"
+    known = f"max by ({run}) ({started} offset {window})"
+    young = f"max by ({run}) ({started}) > time() - {seconds}"
+    return f"(({now} unless {before}) and on ({run}) ({known} or {young})) or {rise}"
+
+
+def _now_before_and_rise(
+    counter: str, by: tuple[str, ...], window: str
+) -> tuple[str, str, str]:
+    """Group first, so that a new pod of the exporter is not a new series."""
+    labels = ", ".join(by)
+    return (
+        f"sum by ({labels}) ({counter})",
+        f"sum by ({labels}) ({counter} offset {window})",
+        f"sum by ({labels}) (increase({counter}[{window}]))",
+    )
+
+
 def _group(window: str) -> Group:
     return Group(
         f"goodput-{window}",
@@ -118,16 +163,17 @@ def _group(window: str) -> Group:
 
 
 def _rules(level: Level, window: str) -> Iterator[Recording]:
-    states, causes = ", ".join((*level.labels, "state", "layer")), level.labels
+    states = ", ".join((*level.labels, "state", "layer"))
     yield Recording(
         level.increase(window),
         f"sum by ({states}) (increase({level.seconds}[{window}]))",
     )
-    yield Recording(
-        level.causes(window),
-        f"sum by ({', '.join((*causes, 'cause'))}) "
-        f"(increase({level.badput}[{window}]))",
-    )
+    by = (*level.labels, "cause")
+    if level is RUNS:
+        badput = grown_of_runs(level.badput, by, window, SECONDS[window])
+    else:
+        badput = f"sum by ({', '.join(by)}) (increase({level.badput}[{window}]))"
+    yield Recording(level.causes(window), badput)
     for name, part in PARTS.items():
         expr = ratio_of(level.increase(window), part, level.labels)
         yield Recording(level.ratio(window), expr, MappingProxyType({"layer": name}))

@@ -29,7 +29,7 @@ def _exposure() -> str:
     return f"{at_risk} / on ({run}) {largest('goodput_run_asked_devices', RUN)}"
 
 
-_RESTARTS: Final = "increase(goodput_run_restarts_total[15m])"
+_ENDS: Final = "increase(goodput_run_interruptions_total[15m])"
 
 RUN_ALERTS: Final = (
     Alert(
@@ -75,17 +75,17 @@ RUN_ALERTS: Final = (
     Alert(
         name="GoodputRestartStorm",
         severity=Severity.PAGE,
-        main=Condition(f"sum by (cluster) ({_RESTARTS})", f"> {STORM_RESTARTS - 0.5}"),
+        main=Condition(f"sum by (cluster) ({_ENDS})", f"> {STORM_RESTARTS - 0.5}"),
         also=(
             Condition(
-                f"count by (cluster) (sum by ({listed(RUN)}) ({_RESTARTS}) > 0.5)",
+                f"count by (cluster) (sum by ({listed(RUN)}) ({_ENDS}) > 0.5)",
                 f"> {STORM_RUNS - 0.5}",
-                rare="counts the runs that restarted in the last 15 minutes",
+                rare="counts the runs that were interrupted in the last 15 minutes",
             ),
         ),
         on=CLUSTER,
         summary=(
-            '{{ $value | printf "%.0f" }} restarts of several runs in 15 minutes: '
+            '{{ $value | printf "%.0f" }} interruptions of several runs in 15 minutes: '
             "something that they share is failing."
         ),
         first=(

@@ -44,20 +44,6 @@ def with_cause(signal: str, level: Level, window: str, on: tuple[str, ...]) -> s
     return f"({signal}) * on ({labels}) group_left (cause) ({largest_cause} ^ 0)"
 
 
-def grown(counter: str, by: tuple[str, ...], window: str) -> str:
-    """
-    Return how much a counter grew that may appear with its first event.
-
-    ``increase`` sees no rise to the first sample of a series; what was not there
-    before counts as 0 here. Only for counters that start with the program.
-    """
-    now, before = (
-        f"sum by ({listed(by)}) ({counter}{offset})"
-        for offset in ("", f" offset {window}")
-    )
-    return f"{now} - ({before} or {now} * 0)"
-
-
 def age(timestamp: str, by: tuple[str, ...]) -> str:
     """Return how many seconds ago something was."""
     return f"time() - {largest(timestamp, by)}"

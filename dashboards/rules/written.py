@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import yaml
@@ -47,9 +48,9 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def rules_file(runbook: str = RUNBOOK) -> str:
+def rules_file(runbook: str = RUNBOOK, groups: Sequence[Group] = GROUPS) -> str:
     """Return a rules file for Prometheus and vmalert."""
-    return _yaml({"groups": _groups(runbook)})
+    return _yaml({"groups": _groups(runbook, groups)})
 
 
 def manifest(runbook: str = RUNBOOK) -> str:
@@ -62,7 +63,7 @@ def manifest(runbook: str = RUNBOOK) -> str:
                 "name": "goodput-exporter",
                 "labels": {"app.kubernetes.io/name": "goodput-exporter"},
             },
-            "spec": {"groups": _groups(runbook)},
+            "spec": {"groups": _groups(runbook, GROUPS)},
         }
     )
 
@@ -83,14 +84,14 @@ def inhibitions() -> str:
     )
 
 
-def _groups(runbook: str) -> list[dict[str, Any]]:
+def _groups(runbook: str, groups: Sequence[Group]) -> list[dict[str, Any]]:
     return [
         {
             "name": group.name,
             "interval": group.interval,
             "rules": [_rule(rule, runbook) for rule in group.rules],
         }
-        for group in GROUPS
+        for group in groups
     ]
 
 
