@@ -64,6 +64,10 @@ kube:  ## Build a real control plane for tests/cluster, once, with Go
 helm:  ## Build Helm, once, with Go
 	@tools/kube/build helm
 
+.PHONY: image
+image:  ## Build the image with buildah, as root
+	@.ci/image
+
 .PHONY: dashboards
 dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m dashboards
