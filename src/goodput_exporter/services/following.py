@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
@@ -14,6 +15,8 @@ from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import Standing, State
 from goodput_exporter.sources.kubernetes.waits import Waits
 from goodput_exporter.sources.workloads.tracker import Tracker
+
+CLOSE_S: Final = 2.0
 
 
 class Following:
@@ -65,8 +68,10 @@ class Following:
         self._queue.close()
         for reflector in self._reflectors:
             reflector.stop()
+        # Threads that wait for a silent server would else be waited for in turn.
+        ends_at = time.monotonic() + CLOSE_S
         for reflector in self._reflectors:
-            reflector.close()
+            reflector.close(max(0.0, ends_at - time.monotonic()))
 
     def take(self) -> None:
         """Tell the tracker what has come."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Final, Protocol
 
 from goodput_exporter.analysis.histories import History, View
@@ -20,7 +18,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.errors import LedgerError
+from goodput_exporter.errors import GoodputError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.exposition.past import Past
@@ -29,23 +27,18 @@ from goodput_exporter.ingest.app import beside, ingest_app
 from goodput_exporter.ingest.inbox import Delivery, Fate, FullError
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.services.admission import readers_of, senders_of
+from goodput_exporter.services.cluster_access import (
+    access_of,
+    leading_of,
+    namespace_of,
+)
 from goodput_exporter.services.from_settings import tokens_of, write_audit
-from goodput_exporter.services.leading import Alone, Elector, Leading
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.pod_label import PodLabel
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.services.tls import certificate_of
-from goodput_exporter.sources.kubernetes.access import (
-    Access,
-    explicit,
-    find,
-    kubeconfig,
-)
 from goodput_exporter.sources.kubernetes.client import ApiServer
-from goodput_exporter.sources.kubernetes.leases import LeaseDoor
 from goodput_exporter.sources.kubernetes.waits import Waits
-
-NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 KEEP_ALIVE_SECONDS: Final = 30
 """Longer than the time between two pushes: agents keep their connections."""
@@ -105,7 +98,7 @@ class Replica:
         self._lead = lead
         self._counts = Counts()
         self._namespace = namespace_of(settings)
-        self._leading = self._leading_of(shard)
+        self._leading = leading_of(settings, shard, self._server)
         self._label = PodLabel(
             self._server, self._namespace, self._labelled_pod(), shard
         )
@@ -187,7 +180,7 @@ class Replica:
     def _begin(self) -> None:
         try:
             self._books = self._lead(self._server, self._clock, self._counts)
-        except LedgerError as exc:
+        except GoodputError as exc:
             if str(exc) != self._trouble:
                 _log.warning("this replica would lead, but its ledger: %s", exc)
             self._trouble = str(exc)
@@ -254,21 +247,6 @@ class Replica:
         self._leading.stop()
         _log.info("stopped; all that was acknowledged is in the ledger")
 
-    def _leading_of(self, shard: Shard) -> Leading:
-        ours = self._settings.aggregator
-        if ours.lease is None:
-            return Alone()
-        suffix = f"-{shard.index}" if shard.count > 1 else ""
-        door = LeaseDoor(
-            self._server, self._namespace, f"{ours.lease}{suffix}", time.time_ns
-        )
-        return Elector(
-            door,
-            ours.pod or self._settings.identity.node,
-            seconds=ours.lease_seconds,
-            monotonic=time.monotonic,
-        )
-
     def _labelled_pod(self) -> str | None:
         """Return the pod to label: none where nobody would look."""
         ours = self._settings.aggregator
@@ -295,21 +273,3 @@ class LeadersPast:
     ) -> tuple[MeanTime, MeanTime]:
         """See ``LedgerPast.mean_times``."""
         return self._leader().past.mean_times(runs, window, view)
-
-
-def access_of(settings: Settings) -> Access:
-    """Return the way to the API server that the settings name."""
-    ours = settings.kubernetes
-    if ours.server is not None:
-        return explicit(ours.server, ours.token_file, ours.ca_file)
-    return find() if ours.kubeconfig is None else kubeconfig(ours.kubeconfig)
-
-
-def namespace_of(settings: Settings, file: Path = NAMESPACE_FILE) -> str:
-    """Return our own namespace: as set, else the service account's."""
-    if settings.aggregator.namespace is not None:
-        return settings.aggregator.namespace
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError:
-        return "default"

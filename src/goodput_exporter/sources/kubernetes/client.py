@@ -139,14 +139,22 @@ class ApiServer:
             raise _refusal(response, request)
         return response
 
-    def fetch(self, path: str, query: Mapping[str, str | int]) -> bytes:
+    def fetch(
+        self, path: str, query: Mapping[str, str | int], silence_s: float | None = None
+    ) -> bytes:
         """
         Return the whole body of an answer.
+
+        Args:
+            path: Below the server's address.
+            query: Its parameters.
+            silence_s: The longest pause between two reads; None is the usual one.
 
         Raises:
             ApiError: No answer, a refusal, or half a body.
         """
-        return _whole(self.get(path, query, self._waits.answer_s), f"GET {path}")
+        longest_s = self._waits.answer_s if silence_s is None else silence_s
+        return _whole(self.get(path, query, longest_s), f"GET {path}")
 
     def send(
         self,

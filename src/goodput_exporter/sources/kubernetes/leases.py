@@ -88,7 +88,8 @@ class LeaseDoor:
             ApiError: It cannot be read now.
         """
         try:
-            body = self._server.fetch(f"{self._path}/{self._place[1]}", {})
+            path = f"{self._path}/{self._place[1]}"
+            body = self._server.fetch(path, {}, ANSWER_S)
         except ApiError as error:
             if error.trouble is Trouble.ABSENT:
                 return Lease()

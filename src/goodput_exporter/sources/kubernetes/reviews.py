@@ -139,7 +139,7 @@ def node_of_pod(server: ApiServer, namespace: str, name: str, uid: str) -> str:
     """
     path = _pod(namespace, name)
     try:
-        found = _decoded(server.fetch(path, {}), _Pod, path)
+        found = _decoded(server.fetch(path, {}, ANSWER_S), _Pod, path)
     except ApiError as error:
         if error.trouble is Trouble.ABSENT:
             return ""
