@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from goodput_exporter.sources.inference.thresholds import DEFAULTS
-from tests.fakes.gpu_traces import BOARDS, HOPPER, trace
+from tests.fakes.gpu_traces import BOARDS, HARSHER, HOPPER, trace
 from tests.fakes.guessing import (
     RIGHT,
     Confusion,
@@ -48,7 +48,7 @@ def main() -> None:
     """Print, per generation, the share of false productive and the confusion."""
     seeds = KEPT_BACK[:FEW] if "--few" in sys.argv else KEPT_BACK
     write = sys.stdout.write
-    for name, board in BOARDS.items():
+    for name, board in (BOARDS | HARSHER).items():
         found = confusion(board, seeds, DEFAULTS)
         false, strict = (
             false_productive(found),

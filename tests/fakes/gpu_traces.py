@@ -84,6 +84,13 @@ CONSUMER = Board(
     (0.45, 0.98),
     has_power=False,
 )
+HOT_HANGS = replace(AMPERE, spin_watts=(120, 190))
+WEAK_WORK = replace(AMPERE, work_ratio=(0.15, 0.4))
+HARSHER = {
+    "ampere, hangs at twice the published power": HOT_HANGS,
+    "ampere, jobs at a fraction of the limit": WEAK_WORK,
+}
+"""Beyond what was published: where the thresholds must begin to fail."""
 BOARDS = {"ampere": AMPERE, "hopper": HOPPER, "consumer": CONSUMER}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -31,6 +31,10 @@ class Basis(Enum):
     UTILIZATION = "utilization"
 
 
+BINS: Final = 50
+KNOWN_AFTER: Final = 60
+"""Looks at work before a job's usual power is held against it."""
+
 CONFIDENCE: Final = {
     Basis.GPM: "high",
     Basis.POWER: "medium",
@@ -41,13 +45,19 @@ CONFIDENCE: Final = {
 @dataclass(slots=True)
 class Floors:
     """
-    The least power that each GPU was seen to draw, in watts.
+    The least power that each GPU was seen to draw, and how high it is at work.
 
     Boards of one model differ, and so does what a context costs at idle: so each
     GPU is held against itself.
+
+    Args:
+        watts: The least, by UUID.
+        works: How many looks at work were in which part of the way from there to
+            the limit, by UUID.
     """
 
     watts: dict[str, float]
+    works: dict[str, list[int]] = field(default_factory=dict)
 
     def learn(self, gpu: GpuSample) -> None:
         """Take the power of one sample into account."""
@@ -68,6 +78,25 @@ class Floors:
             return None
         floor = min(floor, floor_ratio * limit)
         return (gpu.power_watts - floor) / (limit - floor)
+
+    def worked(self, gpu: GpuSample, limits: Thresholds) -> None:
+        """Note how high a GPU was at a look that was work."""
+        height = self.height(gpu, limits.floor_ratio)
+        if height is not None:
+            counts = self.works.setdefault(gpu.uuid, [0] * BINS)
+            counts[min(BINS - 1, max(0, int(height * BINS)))] += 1
+
+    def usual(self, gpu: GpuSample) -> float | None:
+        """Return the height that a GPU mostly has at work; None until it is known."""
+        counts = self.works.get(gpu.uuid)
+        if counts is None or sum(counts) < KNOWN_AFTER:
+            return None
+        half, passed = sum(counts) / 2, 0
+        for place, count in enumerate(counts):
+            passed += count
+            if passed >= half:
+                return place / BINS
+        return None
 
 
 def basis_of(gpu: GpuSample) -> Basis | None:
@@ -91,7 +120,8 @@ def is_working(gpu: GpuSample, floors: Floors, limits: Thresholds) -> bool:
             return tensor >= limits.tensor_ratio or has_traffic
         case Basis.POWER:
             height = floors.height(gpu, limits.floor_ratio)
-            return height is not None and height >= limits.power_ratio
+            own = (floors.usual(gpu) or 0.0) * limits.own_share
+            return height is not None and height >= max(limits.power_ratio, own)
         case Basis.UTILIZATION:
             return (gpu.memory_busy_ratio or 0.0) >= limits.memory_busy_ratio
         case _:
@@ -124,7 +154,10 @@ def moment_of(
     half = len(gpus) / 2
     if sum(has_context(gpu, limits) for gpu in gpus) == 0:
         return Moment.BARE
-    if sum(is_working(gpu, floors, limits) for gpu in gpus) >= half:
+    working = [gpu for gpu in gpus if is_working(gpu, floors, limits)]
+    for gpu in working:
+        floors.worked(gpu, limits)
+    if len(working) >= half:
         return Moment.WORKING
     busy = [gpu.busy_ratio or 0.0 for gpu in gpus]
     if sum(ratio >= limits.busy_ratio for ratio in busy) >= half:

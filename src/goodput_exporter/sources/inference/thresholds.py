@@ -57,6 +57,14 @@ TABLE: Final = (
         "70 W of 400",
     ),
     Threshold(
+        "own_share",
+        0.6,
+        "of the GPU's own usual height at work",
+        "Work, once it is known what this job's work draws: a collective that hangs "
+        "with many channels may draw more than other jobs do at work.",
+        "NVIDIA/nccl issues 1550 and 968 differ by model and by channels",
+    ),
+    Threshold(
         "floor_ratio",
         0.22,
         "of the limit",
@@ -144,6 +152,7 @@ class Thresholds:
     sm_ratio: float
     dram_ratio: float
     power_ratio: float
+    own_share: float
     floor_ratio: float
     memory_busy_ratio: float
     busy_ratio: float
