@@ -249,3 +249,38 @@ def test_readers_show_a_token_that_rbac_lets_read(
         assert one.get("healthz")[0] == 200
         assert one.get("metrics")[0] == 401
         assert one.get("api/v1/runs")[0] == 401
+
+
+def test_a_leader_whose_api_server_falls_silent_ceases_and_comes_back(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Nobody else could know that it still writes; what it booked stays."""
+    trains(cluster)
+    agent = Agent("n1", "train-0")
+    alone = {
+        "AGGREGATOR_LEASE": "goodput",
+        "AGGREGATOR_LEASE_SECONDS": "2",
+        "AGGREGATOR_POD": "a",
+        "AGGREGATOR_NAMESPACE": "goodput",
+    }
+    with replicas(tmp_path, cluster.server.url, "a", **alone) as [one]:
+        one.start()
+        leader_of([one])
+        until(lambda: agent.push(one.url).status == 200, within_s=WITHIN_S)
+        steps(agent, one)
+        before = one.page()
+
+        cluster.server.darken(is_dark=True)
+        until(lambda: one.page().one("goodput_leader") == 0, within_s=WITHIN_S)
+        refused = agent.push(one.url, steps=1).status
+        cluster.server.darken(is_dark=False)
+        leader_of([one])
+        until(lambda: agent.push(one.url).status == 200, within_s=WITHIN_S)
+        steps(agent, one)
+
+        assert refused == 503
+        assert went_back(before, one.page()) == []
+        cluster.server.darken(is_dark=True)
+        began_s = time.monotonic()
+        assert one.stop() == 0
+        assert time.monotonic() - began_s < 25, "Kubernetes kills after 30 s"
