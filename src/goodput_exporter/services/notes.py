@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,9 @@ class Notes:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._is_failing = False
+        # Others keep files beside this one, before the first note is written.
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.kept: dict[str, str] = self._read()
 
     def keep(self, wanted: Mapping[str, str]) -> None:
