@@ -240,6 +240,26 @@ def test_an_elastic_run_that_grows_steps_on() -> None:
     assert sum(devices * wall_ns for devices, wall_ns in wall.items()) == booked
 
 
+def test_trouble_that_a_node_had_before_is_another_runs_story() -> None:
+    """An XID ten minutes before the run came explains no end of it."""
+    before = Evidence(ns(START_S + 5), Kind.XID, "79", "gpu/n1/0000:3b", "kernel")
+    pods = Pods().at(600, "provisioning").at(620, "running").at(700, "down")
+    story = watch(pods, until_s=800, also=(before,))
+
+    (incident,) = story.fold.incidents
+    assert incident.cause is Cause.UNKNOWN
+
+
+def test_a_job_that_is_given_more_pods_is_not_interrupted() -> None:
+    """Nobody declared it elastic; nothing of it is gone either."""
+    pods = Pods(asked=4).at(0, "running")
+    pods.asked = 8
+    pods.at(55, "scheduling", running=4).at(85, "running")
+    rank = Rank(inc="a" * 16, pid=1, world=4).init(5).steps(0, 14, each=10).bye()
+
+    assert watch(pods, rank, until_s=200).fold.interruptions == 0
+
+
 def test_a_placement_that_comes_late_holds_from_the_line_on() -> None:
     """What was booked stays; the book still closes."""
     pods = Pods().at(0, "running").at(115, "down").at(120, "scheduling")

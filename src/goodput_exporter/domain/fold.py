@@ -156,6 +156,7 @@ class Fold:
         seen: Evidence that may explain an end; *has_news* until it was looked at.
         placed: Where its pods stand at the line; None without a cluster.
         placements: The same for instants that the line has not reached.
+        ran_ns: Since when all of them run, or ran last.
         crew: Where its pods were when all of them ran, last.
         owner: Whose the run is.
         is_done: The last ranks said that they are done, and it has not ended yet.
@@ -213,6 +214,7 @@ class Fold:
     placed: Placement | None = None
     placements: list[Placement] = field(default_factory=list)
     crew: list[Seat] = field(default_factory=list)
+    ran_ns: int = 0
     owner: Owner = field(default_factory=Owner)
     is_done: bool = False
     delivered: dict[str, int] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
             note(fold.book, at_ns, EventKind.RESIZED, devices=placement.asked)
         fold.asked = placement.asked
     ran_on = _ran_on(before)
-    _stand(fold, placement)
+    _stand(fold, placement, ran_on)
     if fold.stepping_on or (fold.active is not None and placement.is_elastic):
         smaller = 0 < placement.running < fold.asked
         shrink(fold, placement.running if smaller else None)
@@ -58,7 +58,7 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         _end(fold, placement, was_out=was_out)
     elif placement.stage is Stage.RUNNING:
         _all_run(fold, at_ns, was_out=was_out)
-    elif ran_on and placement.is_elastic and placement.running >= ran_on:
+    elif ran_on and placement.running >= ran_on:
         # It grows: nothing of it is gone, and it steps on until more is there.
         fold.stepping_on = True
         shrink(fold, placement.running if placement.running < fold.asked else None)
@@ -69,9 +69,11 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
         _lose_pods(fold, placement, rules, was_out=False)
 
 
-def _stand(fold: Fold, placement: Placement) -> None:
+def _stand(fold: Fold, placement: Placement, ran_on: int) -> None:
     fold.placed, fold.owner = placement, placement.owner
     fold.kind = placement.owner.kind
+    if placement.stage is Stage.RUNNING and not ran_on:
+        fold.ran_ns = placement.at_ns
     if placement.crew:
         fold.crew = list(placement.crew)
 

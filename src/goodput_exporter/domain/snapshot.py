@@ -227,6 +227,6 @@ class Snapshot:
     gpus: tuple[GpuSample | GpuLost, ...]
     health: ExporterHealth
     groups: tuple[GroupView, ...] = ()
-    node_view: NodeView = NodeView()
+    node_view: NodeView = field(default_factory=NodeView)
     cluster: ClusterView | None = None
     watched: ClusterWatch | None = None

@@ -275,7 +275,8 @@ def interrupt(
     )
     fold.interruptions += 1
     incident.number = fold.interruptions
-    incident.since_ns = fold.attempt_ns
+    # What befell a node before the run came there is another run's story.
+    incident.since_ns = max(fold.attempt_ns, fold.ran_ns)
     locate(fold, incident, rank)
     verdict = verdict_of(fold, incident)
     incident.cause, incident.rule = verdict.cause, verdict.rule
