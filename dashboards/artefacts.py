@@ -44,7 +44,7 @@ def artefacts(runbook: str = RUNBOOK) -> dict[str, str]:
 def stale(folder: Path = GENERATED) -> list[str]:
     """Return the files that are missing, are not ours, or say something else."""
     wanted = artefacts()
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    there = {path.name for path in folder.glob("[!.]*")}
     differing = [
         name
         for name, text in wanted.items()

@@ -59,6 +59,25 @@ def names_in(query: str) -> set[str]:
     return found
 
 
+def bare_counters(query: str) -> set[str]:
+    """Return the counters that a query reads as they are, and not how they grow."""
+    found: list[str] = []
+    grown: list[str] = []
+
+    def visit(expr: promql.Expr) -> None:
+        if isinstance(expr, promql.MatrixSelector):
+            grown.append(expr.vector_selector.prettify())
+        if isinstance(expr, promql.VectorSelector):
+            found.append(expr.prettify())
+
+    promql.walk(promql.parse(filled_in(query)), pre_visit=visit)
+    # A range selector's own selector is visited, too.
+    for selector in grown:
+        found.remove(selector)
+    names = {re.split(r"[{ ]", selector)[0] for selector in found}
+    return {name for name in names if name.endswith("_total")}
+
+
 class Reading:
     """
     One query, read.

@@ -10,7 +10,7 @@ is on the page from its first day.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from itertools import product
 from types import MappingProxyType
@@ -86,6 +86,26 @@ GROUPS: Final = (
     ("namespace", "ml"),
     ("queue", "research"),
 )
+SICK: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "goodput_run_state": {"state": ("stalled", "idle", "provisioning")},
+        "goodput_gpu_xid_total": {"class": ("hw_fatal", "hw_recoverable")},
+        "goodput_gpu_xid_last_timestamp_seconds": {
+            "class": ("hw_fatal", "hw_recoverable")
+        },
+    }
+)
+"""What a page with something of everything has besides, by metric and label."""
+
+GROWING: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "goodput_run_interruptions_total": 0.02,
+        "goodput_gpu_rows_remapped_total": 0.02,
+        "goodput_gpu_xid_total": 0.02,
+    }
+)
+"""What grows on such a page, and does not on a healthy day."""
+
 Labels = Mapping[str, str]
 
 
@@ -129,14 +149,30 @@ def lines() -> list[Line]:
 
 
 def page(seconds: float, began: float) -> str:
-    """Return the page as a scrape sees it, some seconds after it began."""
+    """
+    Return a page with something of everything, some seconds after it began.
+
+    What a healthy system has no series of is there, too, so that every query has
+    something to find.
+    """
     parts = []
     for metric in CATALOGUE:
         parts.append(f"# TYPE {metric.name} {metric.exposed_type}")
-        parts += [
-            f"{line.series()} {line.at(seconds, began)!r}" for line in _lines(metric)
+        per_second = GROWING.get(metric.name)
+        found = [
+            line if per_second is None else replace(line, per_second=per_second)
+            for line in (*_lines(metric), *_sick(metric))
         ]
+        parts += [f"{line.series()} {line.at(seconds, began)!r}" for line in found]
     return "\n".join(parts) + "\n"
+
+
+def _sick(metric: Metric) -> Iterator[Line]:
+    if TELLS.get(metric.name) is NOTHING:
+        yield from _plain(metric)
+    for label, values in SICK.get(metric.name, {}).items():
+        for value in values:
+            yield from _plain(metric, **{label: value})
 
 
 def usual(metric: Metric, **labels: str) -> Labels:
@@ -153,15 +189,18 @@ def _value(metric: Metric, label: str) -> str:
 
 
 def _lines(metric: Metric) -> Iterator[Line]:
-    tell = TELLS.get(metric.name)
-    if tell is not None:
-        yield from tell(metric)
-    elif metric.name.endswith("_timestamp_seconds"):
-        yield Line(metric.name, usual(metric), -DAY_S, is_timestamp=True)
+    tell = TELLS.get(metric.name, _plain)
+    yield from tell(metric)
+
+
+def _plain(metric: Metric, **labels: str) -> Iterator[Line]:
+    own = usual(metric, **labels)
+    if metric.name.endswith("_timestamp_seconds"):
+        yield Line(metric.name, own, -DAY_S, is_timestamp=True)
     elif metric.kind is Kind.COUNTER:
-        yield Line(metric.name, usual(metric), 10)
+        yield Line(metric.name, own, 10)
     else:
-        yield Line(metric.name, usual(metric), 1)
+        yield Line(metric.name, own, 1)
 
 
 def _states(metric: Metric) -> Iterator[Line]:
