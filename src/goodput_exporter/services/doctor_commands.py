@@ -86,7 +86,8 @@ def server_of(settings: Settings, given: str | None) -> str:
     if given is None:
         host = settings.http.host
         # Where it listens on every address, this machine reaches it on its own.
-        known = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
+        anywhere = host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        known = "127.0.0.1" if anywhere else host
         shown = f"[{known}]" if ":" in known else known
         return f"http://{shown}:{settings.http.port}"
     if not given.startswith(("http://", "https://")):
@@ -104,7 +105,9 @@ def fetched(url: str) -> tuple[int, str]:
     """
     # Only HTTP gets here: ``server_of`` refuses every other scheme.
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(  # noqa: S310 - see above
+            url, timeout=PATIENCE_SECONDS
+        ) as answer:
             return int(answer.status), answer.read().decode(errors="replace")
     except urllib.error.HTTPError as exc:
         return exc.code, exc.read().decode(errors="replace")
