@@ -16,6 +16,7 @@ from typing import Final
 import yaml
 
 from goodput_exporter.config.places import load
+from goodput_exporter.services.following import CLUSTER_WIDE
 from goodput_exporter.services.rbac import cluster_rules, own_rules
 from goodput_exporter.sources.workloads.table import TABLE, rbac
 from helm.chart_values import Value, schema, values
@@ -26,9 +27,6 @@ DASHBOARDS: Final = HERE.parent / "dashboards/generated"
 
 LONGEST_DEFAULT: Final = 60
 """A longer one would make the table unreadable."""
-
-CLUSTER_WIDE: Final = frozenset({"nodes"})
-"""The resources of the table that are in no namespace."""
 
 LEASE: Final = "NAME"
 """Stands for the release's own name, which the template puts in its place."""

@@ -33,6 +33,13 @@ class Kubernetes:
         Path | None,
         Setting("Authorities that may have signed `kubernetes.server`'s certificate."),
     ] = None
+    namespaces: Annotated[
+        tuple[str, ...],
+        Setting(
+            "The only namespaces to follow, for roles that reach no further; without "
+            "any, all of them."
+        ),
+    ] = ()
     team_labels: Annotated[
         tuple[str, ...],
         Setting(

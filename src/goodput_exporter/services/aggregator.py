@@ -118,7 +118,11 @@ class Aggregator:
             namespace=settings.identity.namespace,
         )
         self._following = Following(
-            server, self._tracker, now_ns=self._clock.now_ns, waits=WAITS
+            server,
+            self._tracker,
+            now_ns=self._clock.now_ns,
+            waits=WAITS,
+            namespaces=settings.kubernetes.namespaces,
         )
         self._hearing = Hearing()
         self._gpus = ClusterGpus(self._tracker)

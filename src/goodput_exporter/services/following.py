@@ -12,11 +12,13 @@ from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import Kind, followed
 from goodput_exporter.sources.kubernetes.objects import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
-from goodput_exporter.sources.kubernetes.standing import Standing, State
+from goodput_exporter.sources.kubernetes.standing import Standing, State, joined
 from goodput_exporter.sources.kubernetes.waits import Waits
 from goodput_exporter.sources.workloads.tracker import Tracker
 
 CLOSE_S: Final = 2.0
+CLUSTER_WIDE: Final = frozenset({"nodes"})
+"""What is in no namespace."""
 
 
 class Following:
@@ -28,6 +30,8 @@ class Following:
         tracker: Is told of every change, on the caller's thread.
         now_ns: The ledger's clock.
         waits: Time limits and pauses.
+        namespaces: Where, one by one; none is everywhere. What is in no namespace is
+            followed all the same, if that is allowed.
         kinds: What to follow.
         chance: Where jitter comes from.
     """
@@ -39,24 +43,31 @@ class Following:
         *,
         now_ns: Callable[[], int],
         waits: Waits,
+        namespaces: Sequence[str] = (),
         kinds: Sequence[Kind[Any]] | None = None,
         chance: Random | None = None,
     ) -> None:
         self._tracker = tracker
         self._queue = ChangeQueue()
         self._kinds = followed() if kinds is None else tuple(kinds)
-        self._reflectors = [
-            Reflector(
-                server,
-                kind,
-                self._queue,
-                now_ns=now_ns,
-                # Chance spreads requests and keeps no secret.
-                chance=chance or Random(),  # noqa: S311 - see above
-                waits=waits,
-            )
+        # A kind that is followed in several namespaces has several reflectors.
+        self._of_kind = [
+            [
+                Reflector(
+                    server,
+                    kind,
+                    self._queue,
+                    now_ns=now_ns,
+                    # Chance spreads requests and keeps no secret.
+                    chance=chance or Random(),  # noqa: S311 - see above
+                    waits=waits,
+                    namespace=namespace,
+                )
+                for namespace in _places(kind, namespaces)
+            ]
             for kind in self._kinds
         ]
+        self._reflectors = [one for several in self._of_kind for one in several]
 
     def start(self) -> None:
         """Begin to follow."""
@@ -75,12 +86,11 @@ class Following:
 
     def take(self) -> None:
         """Tell the tracker what has come."""
-        standing = self.standings()
         self._tracker.follow(
             [
                 (kind.group, kind.name)
-                for kind, one in zip(self._kinds, standing, strict=True)
-                if one.state in {State.SYNCED, State.RELISTING}
+                for kind, several in zip(self._kinds, self._of_kind, strict=True)
+                if any(_is_followed(one) for one in several)
             ]
         )
         for change in self._queue.drain():
@@ -91,7 +101,10 @@ class Following:
 
     def standings(self) -> list[Standing]:
         """Return how each kind stands, in the order of the table."""
-        return [reflector.standing() for reflector in self._reflectors]
+        return [
+            joined([reflector.standing() for reflector in several])
+            for several in self._of_kind
+        ]
 
     def is_listed(self) -> bool:
         """Tell whether each kind was listed since the start, or is not served."""
@@ -118,3 +131,13 @@ class Following:
     def blocked(self) -> int:
         """Return how often reading had to wait because the tick was behind."""
         return self._queue.blocked
+
+
+def _places(kind: Kind[Any], namespaces: Sequence[str]) -> Sequence[str | None]:
+    """Return where to follow a kind; None is everywhere."""
+    everywhere = not namespaces or kind.plural in CLUSTER_WIDE
+    return (None,) if everywhere else tuple(dict.fromkeys(namespaces))
+
+
+def _is_followed(reflector: Reflector[Any]) -> bool:
+    return reflector.standing().state in {State.SYNCED, State.RELISTING}

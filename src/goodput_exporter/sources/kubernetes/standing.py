@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from goodput_exporter.sources.kubernetes.troubles import Trouble
@@ -59,3 +59,49 @@ class Standing:
     nameless: int
     repeated: int
     vanished: int
+
+
+WORST_FIRST = (State.FORBIDDEN, State.RELISTING, State.SYNCED, State.ABSENT)
+"""A right that one namespace does not give is what a person can change."""
+
+
+def joined(parts: Sequence[Standing]) -> Standing:
+    """
+    Return how a kind stands that is followed namespace by namespace.
+
+    The worst state holds for all, counts add up, and what is oldest is told: a watch
+    that is stale in one namespace is stale.
+
+    Args:
+        parts: The same kind's, one for each namespace; at least one.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return replace(
+        first,
+        namespace=None,
+        state=min((one.state for one in parts), key=WORST_FIRST.index),
+        last_event_ns=_oldest([one.last_event_ns for one in parts]),
+        synced_ns=_oldest([one.synced_ns for one in parts]),
+        objects=sum(one.objects for one in parts),
+        lists=sum(one.lists for one in parts),
+        watches=sum(one.watches for one in parts),
+        relists=sum(one.relists for one in parts),
+        errors={
+            trouble: sum(one.errors[trouble] for one in parts)
+            for trouble in first.errors
+        },
+        read=sum(one.read for one in parts),
+        decode_faults=sum(one.decode_faults for one in parts),
+        left_out=sum(one.left_out for one in parts),
+        nameless=sum(one.nameless for one in parts),
+        repeated=sum(one.repeated for one in parts),
+        vanished=sum(one.vanished for one in parts),
+    )
+
+
+def _oldest(instants: Sequence[int | None]) -> int | None:
+    """Return the oldest; None where one has not been."""
+    known = [one for one in instants if one is not None]
+    return min(known) if len(known) == len(instants) else None
