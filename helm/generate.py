@@ -92,6 +92,13 @@ def _is_of_pods(rule: Mapping[str, list[str]]) -> bool:
     return rule["resources"] == ["pods"]
 
 
+def images(found: list[Value]) -> str:
+    """Return every image that the chart can pull, one a line, for mirrors."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    [name] = [one.default for one in found if one.path == ("image", "repository")]
+    return f"{name}:{chart['appVersion']}\n"
+
+
 def rows(found: list[Value]) -> Iterator[str]:
     """Yield a table's row for each value."""
     for value in found:
@@ -117,6 +124,7 @@ def files() -> dict[Path, str]:
         CHART / "README.md": README + "\n".join(lines) + "\n",
         CHART / "values.schema.json": json.dumps(schema(found), indent=1) + "\n",
         CHART / "files/roles.yaml": roles(),
+        CHART / "images.txt": images(found),
     }
     for path in sorted(DASHBOARDS.glob("*.json")):
         copy = CHART / "files/dashboards" / path.name
