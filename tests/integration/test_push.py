@@ -125,7 +125,7 @@ def test_an_hour_without_the_aggregator_costs_nothing(tmp_path: Path) -> None:
             while spool.waiting().records and last < HOUR_SECONDS + 60:
                 live(pusher, clock, range(last, last + 1))
                 last += 1
-            pusher.close()
+            pusher.finish(0)
         took_ns = clock.now_ns() - back_ns
 
     applied = desk.books.observations()
@@ -261,7 +261,7 @@ def test_an_aggregator_that_takes_less_at_once_gets_it_in_pieces(
             for _ in range(200):
                 clock.forward(5)
                 pusher.step()
-            pusher.close()
+            pusher.finish(0)
         left = spool.waiting().records
 
     assert waited > 500_000

@@ -60,6 +60,9 @@ class Courier(Protocol):
             SourceUnavailableError: There is none.
         """
 
+    def hurry(self, seconds: float) -> None:
+        """Wait so long at most for each answer from now on."""
+
     def close(self) -> None:
         """Let go of the connection; the next push makes another one."""
 
@@ -119,6 +122,12 @@ class HttpCourier:
             reason = str(exc) or type(exc).__name__
             msg = f"{self._url} does not answer ({reason})"
             raise SourceUnavailableError(msg) from exc
+
+    def hurry(self, seconds: float) -> None:
+        """Wait so long at most for each answer from now on."""
+        self._timeout_seconds = min(self._timeout_seconds, seconds)
+        if self._kept is not None and self._kept.sock is not None:
+            self._kept.sock.settimeout(self._timeout_seconds)
 
     def close(self) -> None:
         """Let go of the connection; the next push looks the address up again."""

@@ -34,6 +34,8 @@ QUEUED: Final = 50_000
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 20.0
 """Short enough to begin catching up soon after the aggregator is back."""
+LAST_SECONDS: Final = 3.0
+"""For the last push before the end; Kubernetes gives a pod 30 s for all of it."""
 LONGEST_WISH_SECONDS: Final = 60.0
 """An aggregator that asks for a longer pause is asked again after this one."""
 OK: Final = 200
@@ -120,6 +122,9 @@ class Pusher:
         self._epoch = epoch or secrets.token_hex(8)
         self._every_ns = round(every_seconds * NS_PER_SECOND)
         self._lock = threading.Lock()
+        # For the spool: at the end another thread seals while an answer is waited for.
+        self._turn = threading.RLock()
+        self._is_over = False
         self._queue: list[Observation] = []
         self._sequence = 0
         self._seal_ns = now_ns() + self._every_ns
@@ -160,12 +165,40 @@ class Pusher:
             taken, self._queue = self._queue, []
         if taken:
             now_ns = self._now_ns()
-            self._spool.append(self._sealed(taken, now_ns), now_ns)
+            with self._turn:
+                self._spool.append(self._sealed(taken, now_ns), now_ns)
 
-    def close(self) -> None:
-        """Spool what was taken since the last seal, and let go of the connection."""
+    def finish(self, seconds: float = LAST_SECONDS) -> None:
+        """
+        Spool what was taken, and bring away what can be within so many seconds.
+
+        The first push that fails is the last one: what is left waits in the spool.
+        """
         self.seal()
+        self._courier.hurry(seconds)
+        ends_ns = self._now_ns() + round(seconds * NS_PER_SECOND)
+        failures = self.counts.failures
+        while self._spool.waiting().records and self._now_ns() < ends_ns:
+            self._send()
+            if self.counts.failures > failures:
+                break
         self._courier.close()
+
+    def abandon(self) -> None:
+        """
+        Spool what was taken while another thread still waits for an answer.
+
+        That answer is not heeded any more. Its batches stay, and are sent again by
+        our next life; the aggregator knows their numbers.
+        """
+        if not self._turn.acquire(timeout=LAST_SECONDS):
+            _log.warning("the spool's disk hangs; what was seen last is lost")
+            return
+        try:
+            self.seal()
+            self._is_over = True
+        finally:
+            self._turn.release()
 
     def _sealed(self, observations: Sequence[Observation], now_ns: int) -> list[Record]:
         """Write down a batch; in halves where it is too large or one of it is bad."""
@@ -194,7 +227,8 @@ class Pusher:
     def _send(self) -> None:
         offset = self.counts.offset
         # Before the first answer, ask for the time: with it the rest is well dated.
-        records = [] if offset is None else self._spool.oldest(self._request_bytes)
+        with self._turn:
+            records = [] if offset is None else self._spool.oldest(self._request_bytes)
         if offset is not None and not records:
             self._rest()
             return
@@ -205,10 +239,13 @@ class Pusher:
         except SourceUnavailableError as exc:
             self._fail(str(exc))
             return
-        if reply.status == OK:
-            self._heard(reply, records)
-        else:
-            self._refused(reply, records)
+        with self._turn:
+            if self._is_over:
+                return
+            if reply.status == OK:
+                self._heard(reply, records)
+            else:
+                self._refused(reply, records)
 
     def _offset(self, offset: Offset) -> str:
         return f"{self._epoch} {offset.ns}"
@@ -305,7 +342,7 @@ class PushThread(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        """Step until told to stop."""
+        """Step until told to stop, and finish then."""
         pause = 0.0
         while not self._stop_asked.wait(pause):
             try:
@@ -313,14 +350,19 @@ class PushThread(threading.Thread):
             except Exception:  # noqa: BLE001 - this thread's one, with traceback
                 _log.exception("a push failed; it is tried again")
                 pause = EVERY_SECONDS
+        self._pusher.finish()
 
-    def stop(self, seconds: float = 5.0) -> None:
-        """End after the step in progress, if it ends in time, and spool the rest."""
+    def stop(self, seconds: float = 2 * LAST_SECONDS) -> None:
+        """
+        Push once more and end; what nobody takes in time stays in the spool.
+
+        Args:
+            seconds: As long as this waits for a request under way, and for the last.
+        """
         self._stop_asked.set()
         if self.is_alive():
             self.join(seconds)
-        if not self.is_alive():
-            self._pusher.close()
+        self._pusher.abandon()
 
 
 def _matching(records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -333,6 +334,64 @@ def test_a_stopped_thread_leaves_what_was_taken_in_the_spool(tmp_path: Path) -> 
     agent.spool.close()
 
 
+def test_the_last_push_brings_away_what_was_taken_since_the_last_seal(
+    tmp_path: Path,
+) -> None:
+    """A node that is drained leaves nothing behind that nobody would ever send."""
+    agent = Agent(tmp_path)
+    thread = PushThread(agent.pusher)
+    thread.start()
+    agent.pusher.take(node(1))
+    thread.stop()
+
+    assert agent.spool.waiting().records == 0
+    assert [type(one) for one in agent.applied()] == [type(one) for one in node(1)]
+    agent.spool.close()
+
+
+@dataclass
+class Slow(DirectCourier):
+    """An aggregator that answers when it is told to, and not before."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Wait for the word."""
+        self.asked.set()
+        assert self.answers.wait(10)
+        return super().post(body, headers)
+
+
+def test_an_answer_that_comes_after_the_end_is_not_heeded(tmp_path: Path) -> None:
+    """Who waits for it spools the rest; the next life sends all of it again."""
+    agent = Agent(tmp_path)
+    agent.live(1, {0: list(node(1))})
+    agent.pusher.seal()
+    slow = Slow(agent.desk)
+    agent.pusher = Pusher(
+        slow,
+        agent.spool,
+        agent="agent",
+        node="node-1",
+        now_ns=agent.desk.clock.now_ns,
+        chance=lambda: 0.0,
+        epoch="e2",
+    )
+    thread = PushThread(agent.pusher)
+    thread.start()
+    assert slow.asked.wait(10)
+    agent.pusher.take(node(2))
+    thread.stop(seconds=0.01)
+    waiting = agent.spool.waiting().records
+    slow.answers.set()
+    thread.join(10)
+
+    assert waiting == 2
+    assert agent.spool.waiting().records == 2
+    agent.spool.close()
+
+
 @dataclass
 class Scripted:
     """A courier that brings back what it was given, the last one for ever."""
@@ -345,6 +404,9 @@ class Scripted:
         del body, headers
         self.asked += 1
         return self.replies[min(self.asked, len(self.replies)) - 1]
+
+    def hurry(self, seconds: float) -> None:
+        """Be as quick as ever."""
 
     def close(self) -> None:
         """Let go of nothing."""
