@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from goodput_exporter.analysis.histories import History, View
+from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.errors import BadInputError
 from goodput_exporter.exposition.api import Freshness, create_app
 
 HEAD: Final = """\
@@ -35,6 +39,21 @@ page for people is at `/`; [how to read it](../how-to/read-the-page.md) is told 
 """
 
 
+class _NoLedger:
+    """Stands where the ledger is read; its routes are described and never asked."""
+
+    def runs(self, names: tuple[str, ...]) -> list[History]:
+        """Know no run."""
+        raise BadInputError(", ".join(names))
+
+    def mean_times(
+        self, runs: list[History], window: Span, view: View
+    ) -> tuple[MeanTime, MeanTime]:
+        """Know no time either."""
+        del window, view
+        raise BadInputError(str(runs))
+
+
 def render() -> str:
     """Return the page."""
     described = _openapi()
@@ -54,6 +73,8 @@ def _openapi() -> dict[str, Any]:
         metrics=lambda: b"",
         freshness=Freshness(lambda: 0),
         audit=lambda _: None,
+        correct=lambda *_: None,
+        past=_NoLedger(),
     )
     return app.openapi()
 
@@ -75,6 +96,10 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
         yield f"| `{parameter['name']}` | {parameter['in']} | {meaning} |"
     if parameters:
         yield ""
+    if "requestBody" in operation:
+        [sent] = operation["requestBody"]["content"].values()
+        yield f"The body is a {_type(sent['schema'])}."
+        yield ""
     yield "| status | body | when |"
     yield "| --- | --- | --- |"
     for status, answer in operation["responses"].items():
@@ -95,6 +120,10 @@ def _shape(name: str, schema: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield schema.get("description", "")
     yield ""
+    if "enum" in schema:
+        yield "One of " + ", ".join(f"`{word}`" for word in schema["enum"]) + "."
+        yield ""
+        return
     yield "| field | type | meaning |"
     yield "| --- | --- | --- |"
     for field, described in schema["properties"].items():

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi import Path as ApiPath
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from goodput_exporter import __version__
@@ -123,6 +124,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
         app.include_router(corrections(latest, correct))
     add_pages(app, latest=latest, history=history)
     app.add_exception_handler(RefusedError, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_misfit)
     app.add_middleware(WriteGuard, tokens=tokens, audit=audit)
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     app.add_middleware(HostCheck, allowed=allowed_hosts)
@@ -232,3 +234,15 @@ async def _answer_refusal(_: Request, refused: Exception) -> Response:
     if not isinstance(refused, RefusedError):
         raise refused
     return JSONResponse(refused.problem.model_dump(), status_code=refused.status)
+
+
+async def _answer_misfit(_: Request, refused: Exception) -> Response:
+    """Say what does not fit in one sentence; what was sent is not sent back."""
+    if not isinstance(refused, RequestValidationError):
+        raise refused
+    found = [
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+        for one in refused.errors()
+    ]
+    problem = Problem(detail=shown("; ".join(found)))
+    return JSONResponse(problem.model_dump(), status_code=422)

@@ -75,6 +75,7 @@ def corrections(latest: Latest, correct: Correct) -> APIRouter:
     refusals: dict[int | str, dict[str, Any]] = {
         401: {"model": Problem, "description": "No bearer token, or a wrong one."},
         404: {"model": Problem, "description": "No such run or incident."},
+        422: {"model": Problem, "description": "The body cannot be read."},
         503: {"model": Problem, "description": "The ledger takes no entries now."},
     }
     router = APIRouter(prefix="/api/v1/runs", tags=["runs"])

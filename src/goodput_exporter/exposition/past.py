@@ -15,7 +15,7 @@ from goodput_exporter.analysis.statistics import MeanTime
 from goodput_exporter.analysis.stretches import account_of
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.errors import BadInputError, LedgerError
+from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
 from goodput_exporter.exposition.addresses import full_name, shown
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
@@ -55,7 +55,12 @@ class Past(Protocol):
     def mean_times(
         self, runs: list[History], window: Span, view: View
     ) -> tuple[MeanTime, MeanTime]:
-        """Return the mean time to interruption, and to recovery."""
+        """
+        Return the mean time to interruption, and to recovery.
+
+        Raises:
+            ConfigError: SciPy, which their limits need, is not installed.
+        """
 
 
 def past_routes(past: Past) -> APIRouter:
@@ -121,7 +126,10 @@ def past_routes(past: Past) -> APIRouter:
         """Say how often some runs were interrupted, with limits of confidence."""
         histories = _read(past, tuple(run or ()))
         window = _window(histories, start, end)
-        to_interruption, to_recovery = past.mean_times(histories, window, view)
+        try:
+            to_interruption, to_recovery = past.mean_times(histories, window, view)
+        except ConfigError as exc:  # SciPy is an extra
+            raise RefusedError(503, Problem(detail=str(exc))) from exc
         return PastReliability(
             view=view.value,
             start=rfc3339(window.start_ns),
@@ -154,7 +162,10 @@ def _window(runs: list[History], start: str | None, end: str | None) -> Span:
     except BadInputError as exc:
         raise RefusedError(422, Problem(detail=str(exc))) from exc
     if start_ns >= end_ns:
-        detail = f"from={start} is not before to={end}; a window is half-open"
+        detail = (
+            f"from={start or 'the first entry'} is not before "
+            f"to={end or 'the last entry'}; a window holds its start and not its end"
+        )
         raise RefusedError(422, Problem(detail=shown(detail)))
     return Span(start_ns, end_ns)
 

@@ -8,6 +8,10 @@ import io
 import pytest
 from fastapi import FastAPI
 
+from goodput_exporter.analysis.histories import History, View
+from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.errors import ConfigError
 from goodput_exporter.services.ledger_past import LedgerPast
 from tests.fakes.apps import app_with
 from tests.fakes.asking import get
@@ -114,7 +118,7 @@ def test_mean_times_say_that_one_event_is_few(app: FastAPI) -> None:
         ("accounts/stori", 404, "did you mean local/default/story"),
         ("accounts/story?from=7&to=3", 422, "not before"),
         ("accounts/story?from=yesterday", 422, "yesterday"),
-        ("accounts/story?view=rosy", 422, ""),
+        ("accounts/story?view=rosy", 422, '"detail":"query.view: Input should be'),
         ("incidents?format=xml", 422, "neither json nor csv"),
         ("incidents?run=nobody", 404, "nobody"),
     ],
@@ -127,6 +131,42 @@ def test_what_cannot_be_answered_is_refused(
 
     assert answered.status_code == status
     assert words in answered.text
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("from=2100-01-01T00:00:00Z", "not before to=the last entry"),
+        ("to=1970-01-01T00:00:00Z", "from=the first entry is not before"),
+    ],
+)
+def test_an_end_that_was_not_given_has_a_name(
+    app: FastAPI, query: str, words: str
+) -> None:
+    """`None` would be a word of ours."""
+    assert words in get(app, f"/api/v1/accounts/story?{query}").text
+
+
+class WithoutSciPy(LedgerPast):
+    """A door to the ledger where an extra was not installed."""
+
+    def mean_times(
+        self, runs: list[History], window: Span, view: View
+    ) -> tuple[MeanTime, MeanTime]:
+        """Refuse, as the statistics do."""
+        del runs, window, view
+        msg = "limits need SciPy; install goodput-exporter[analysis]"
+        raise ConfigError(msg)
+
+
+def test_mean_times_without_their_library_say_so(office: Office) -> None:
+    """It is the operator's to install; the other answers are there."""
+    app = app_with(past=WithoutSciPy(office.ledger))
+
+    answered = get(app, "/api/v1/reliability")
+    assert answered.status_code == 503
+    assert "install goodput-exporter[analysis]" in answered.json()["detail"]
+    assert states(app)
 
 
 def test_an_empty_ledger_has_no_incidents() -> None:

@@ -188,7 +188,9 @@ def test_the_api_refuses_what_is_no_correction(
     corrected = Corrected()
     app = app_with(correct=corrected)
 
-    assert ask(app, "POST", PATH, json=body, headers=headers).status_code == status
+    answered = ask(app, "POST", PATH, json=body, headers=headers)
+    assert answered.status_code == status
+    assert isinstance(answered.json()["detail"], str)
     assert not corrected.asked
 
 
