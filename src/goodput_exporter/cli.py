@@ -231,10 +231,10 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Return the command line's grammar; one flag per setting."""
+    words = ",".join(_words())
     top = Parser(
         prog="goodput-exporter",
-        usage="%(prog)s {standalone,agent,aggregator,config,ledger} [--config FILE] "
-        "[--SETTING VALUE ...]",
+        usage=f"%(prog)s {{{words}}} [--config FILE] [--SETTING VALUE ...]",
         description="Account for GPU time: how much became progress that was kept.",
         epilog="Settings come from flags, GOODPUT_EXPORTER_* variables, a TOML file "
         "and defaults, in this order; docs/reference/config.md lists them.",
@@ -243,7 +243,8 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
         "command",
-        choices=[*PROGRAMS, "config", "ledger"],
+        type=_program,
+        metavar="COMMAND",
         help="standalone: everything for one machine, in one process. "
         "agent: what one node's GPUs and ranks do, pushed to an aggregator. "
         "aggregator: the runs of a whole cluster, by its API and its agents. "
@@ -253,6 +254,21 @@ def parser() -> Parser:
     )
     _add_settings(top)
     return top
+
+
+def _words() -> list[str]:
+    """Return what a command line may begin with, each once."""
+    firsts = (name.split()[0] for name in COMMANDS)
+    return list(dict.fromkeys((*PROGRAMS, "config", "ledger", *firsts)))
+
+
+def _program(name: str) -> str:
+    if name in {*PROGRAMS, "config", "ledger"}:
+        return name
+    longer = [each for each in COMMANDS if each.startswith(f"{name} ")]
+    known = " or ".join(longer) or ", ".join(_words())
+    msg = f"{name}: no such command; use {known}"
+    raise argparse.ArgumentTypeError(msg)
 
 
 def _summaries() -> list[str]:
@@ -273,11 +289,21 @@ def ledger_parser() -> Parser:
         "action",
         type=_action,
         metavar="ACTION",
-        help="; ".join(f"{name}: {does}" for name, does in LEDGER.items()),
+        help="; ".join(f"{name}: {does}" for name, does in _of_ledger().items()),
     )
     top.add_argument("file", nargs="?", type=Path, metavar="FILE")
     _add_settings(top)
     return top
+
+
+def _of_ledger() -> dict[str, str]:
+    """Return all that can be done with a ledger; some of it is a command by itself."""
+    longer = {
+        name.removeprefix("ledger "): f"{what.summary} (see its --help)"
+        for name, what in COMMANDS.items()
+        if name.startswith("ledger ")
+    }
+    return LEDGER | longer
 
 
 def command_parser(name: str) -> Parser:
@@ -333,7 +359,8 @@ def command_of(words: Sequence[str]) -> str | None:
 
 def _action(name: str) -> str:
     if name not in LEDGER:
-        msg = f"{name}: no such action; did you mean {nearest(name, LEDGER)}?"
+        known = nearest(name, _of_ledger())
+        msg = f"{name}: no such action; did you mean {known}?"
         raise argparse.ArgumentTypeError(msg)
     return name
 

@@ -149,3 +149,35 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert first.startswith("cluster,namespace,run,")
     assert said == ""
     assert program.returncode == 1
+
+
+def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not named there is not found by whoever asks."""
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    usage = capsys.readouterr().out.partition("}")[0]
+
+    for name in (*cli.PROGRAMS, *cli.COMMANDS):
+        assert name.split()[0] in usage
+
+
+def test_half_a_command_gets_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """`incidents` alone does nothing; the words say what does."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["incidents", "list"])
+
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert "incidents: no such command; use incidents export" in said
+
+
+def test_the_ledgers_help_names_all_that_can_be_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Actions with arguments of their own stand beside the others."""
+    with pytest.raises(SystemExit):
+        cli.main(["ledger", "--help"])
+    said = capsys.readouterr().out
+
+    for name in ("verify", "attribute", "compact", "export", "replay", "restore"):
+        assert f"{name}: " in said

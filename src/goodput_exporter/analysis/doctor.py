@@ -325,10 +325,12 @@ def _no_flops(run: RunSeen, _: Seen) -> Iterator[Complaint]:
 
 def _unknown_causes(run: RunSeen, _: Seen) -> Iterator[Complaint]:
     if run.unknown_causes:
+        have = "incident has" if run.unknown_causes == 1 else "incidents have"
         yield Complaint(
-            f"{run.unknown_causes} incidents have no cause: nothing was seen",
+            f"{run.unknown_causes} {have} no cause: nothing was seen",
             "let the exporter see kernel messages and the cluster, or name the cause: "
-            "goodput-exporter ledger attribute RUN#NUMBER --cause ... --note ...",
+            f"goodput-exporter ledger attribute '{run.name}#NUMBER' --cause ... "
+            "--note ...; incidents export tells the numbers",
         )
 
 

@@ -53,8 +53,7 @@ def file_of(settings: Settings) -> Path:
 
 def add(path: Path, said: dict[str, str | None], out: TextIO) -> None:
     """Declare a window; a running exporter reads it within a tick."""
-    names = (said["nodes"] or "").split(",")
-    nodes = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    nodes = _nodes(said["nodes"])
     begins, ends = said["from"], said["to"]
     if begins is None or ends is None:
         msg = (
@@ -75,13 +74,28 @@ def add(path: Path, said: dict[str, str | None], out: TextIO) -> None:
     out.write(f"declared: {words(window)}\n")
 
 
+def _nodes(text: str | None) -> tuple[str, ...]:
+    """Read node names; none at all is every node, and so must be meant."""
+    if text is None:
+        return ()
+    names = dict.fromkeys(name.strip() for name in text.split(","))
+    nodes = tuple(name for name in names if name)
+    if not nodes:
+        msg = f"--nodes {text!r} names no node; leave it out to mean every node"
+        raise ConfigError(msg)
+    return nodes
+
+
 def remove(path: Path, number: str | None, out: TextIO) -> None:
     """Take a declaration back; what it explained already stays explained."""
+    if number is None:
+        msg = "maintenance remove: name the window; maintenance list shows their ids"
+        raise ConfigError(msg)
     with changing(path) as known:
         found = [one for one in known.windows if str(one.id) == number]
         if not found:
             ids = ", ".join(str(one.id) for one in known.windows) or "none"
-            msg = f"maintenance remove {number or ''}: no such window; there are: {ids}"
+            msg = f"maintenance remove {number}: no such window; there are: {ids}"
             raise BadInputError(msg)
         left = tuple(one for one in known.windows if one not in found)
         write_declarations(path, replace(known, windows=left))

@@ -71,7 +71,8 @@ def test_a_run_that_is_well_has_no_complaint() -> None:
         ({"gpu_model": None}, "not among this node's GPUs", "NVIDIA driver"),
         ({"has_flops": False}, "no MFU", "tokens_per_step"),
         ({"has_peak": False, "peak_source": "L9"}, "(L9)", "GOODPUT_PEAK_TFLOPS"),
-        ({"unknown_causes": 2}, "2 incidents have no cause", "ledger attribute"),
+        ({"unknown_causes": 1}, "1 incident has no cause", "ledger attribute"),
+        ({"unknown_causes": 2}, "2 incidents have no cause", "/llama#NUMBER' --cause"),
     ],
 )
 def test_each_weakness_of_a_run_is_named_with_a_remedy(

@@ -280,6 +280,9 @@ def test_maintenance_is_declared_listed_and_removed(tmp_path: Path) -> None:
         ("add", {}, "maintenance add: name the window"),
         ("add", WINDOW | {"to": "2026-02-01"}, "is not before --to 2026-02-01"),
         ("add", WINDOW | {"to": "noon"}, "--to 'noon' is no instant"),
+        ("add", WINDOW | {"nodes": " ,"}, "--nodes ' ,' names no node; leave it out"),
+        ("add", WINDOW | {"nodes": ""}, "--nodes '' names no node"),
+        ("remove", {}, "maintenance remove: name the window"),
         ("remove", {"id": "7"}, "maintenance remove 7: no such window; .*: none"),
     ],
 )
