@@ -11,8 +11,9 @@
 ARG BASE=python:3.11.14-slim-bookworm
 
 FROM ${BASE} AS build
-# For a mirror and its authority; unset, pip asks where it always does.
-ARG PIP_INDEX_URL
+# For a mirror and its authority, as files that are mounted; unset, pip asks where it
+# always does.
+ARG PIP_CONFIG_FILE
 ARG PIP_CERT
 WORKDIR /src
 COPY requirements/image.txt requirements/image-build.txt requirements/

@@ -125,10 +125,13 @@ def test_every_link_between_our_own_pages_leads_somewhere() -> None:
 
 def test_the_tools_are_pinned_to_the_digit() -> None:
     """The same commit installs the same tools next year."""
+    pin = re.compile(r"[\w.-]+==[\w.!+-]+( (; [^\\]+ )?\\)?")
+    rest = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
     for lock in (ROOT / "requirements").glob("*.txt"):
         for line in lock.read_text().splitlines():
             if line and not line.startswith(("#", "-r ")):
-                assert re.fullmatch(r"[\w.-]+==[\w.!+-]+", line), f"{lock.name}: {line}"
+                is_pinned = pin.fullmatch(line) or rest.fullmatch(line)
+                assert is_pinned, f"{lock.name}: {line}"
 
 
 def test_every_ignore_of_the_linter_has_its_reason() -> None:
