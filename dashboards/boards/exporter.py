@@ -162,12 +162,12 @@ COMING: Final = Row(
     (
         lines(
             "Heartbeats",
-            "Taken in, refused and lost, per second.",
+            "Taken in, refused (the five most frequent reasons) and lost, per second.",
             Query(
                 _rate("goodput_datagrams_accepted_total", "transport"), "{{transport}}"
             ),
             Query(
-                _rate("goodput_datagrams_rejected_total", "reason"),
+                f"topk(5, {_rate('goodput_datagrams_rejected_total', 'reason')})",
                 "refused: {{reason}}",
             ),
             Query(_rate("goodput_datagrams_lost_total", "cluster"), "lost on the way"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +25,7 @@ from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.ledger.store import open_ledger
+from tests.dashboards.pictures import draw
 from tests.dashboards.stores import (
     CLUSTER,
     Store,
@@ -195,6 +197,18 @@ def test_recorded_ratios_are_those_of_the_ledger(scene: Scene, name: str) -> Non
         assert found[layer] == pytest.approx(getattr(layers, layer), rel=0.03), layer
     product = found["infrastructure"] * found["framework"] * found["pace"]
     assert product == pytest.approx(found["goodput"], rel=1e-9)
+
+
+@pytest.mark.parametrize("uid", [one.uid for one in BOARDS])
+def test_panels_can_be_looked_at(scene: Scene, uid: str, tmp_path: Path) -> None:
+    """Every panel is drawn from what the store answers, for a person to look at."""
+    folder = Path(os.environ.get("GOODPUT_ARTIFACTS", tmp_path)) / "panels"
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"{uid}.png"
+
+    draw(board(uid), scene.stores["VictoriaMetrics"], asked, picture)
+
+    assert picture.stat().st_size > 10_000
 
 
 def test_clusters_are_told_apart_by_the_external_label(scene: Scene) -> None:
