@@ -140,6 +140,7 @@ def _table(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
     axes.axis("off")
     [_, organize] = panel["transformations"]
     heads: Mapping[str, str] = organize["options"]["renameByName"]
+    heads = {name: heads[name] for name in sorted(heads, key=_order(organize))}
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     labels = [name for name in heads if not name.startswith("Value")]
     for target in panel["targets"]:
@@ -158,6 +159,11 @@ def _table(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
     )
     drawn.auto_set_font_size(value=False)
     drawn.set_fontsize(8)
+
+
+def _order(organize: Panel) -> Callable[[str], int]:
+    places: dict[str, int] = organize["options"]["indexByName"]
+    return lambda name: places[name]
 
 
 def _amount(panel: Panel, value: float) -> str:
