@@ -71,6 +71,7 @@ image:  ## Build the image with buildah, as root
 .PHONY: dashboards
 dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m dashboards
+	$(BIN)/python -m helm.generate
 
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
