@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from goodput_exporter.errors import LedgerError
+from goodput_exporter.ledger.catching_up import catch_up
 from goodput_exporter.ledger.connections import connect_reader, connect_writer
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.lock import WriterLock
+from goodput_exporter.ledger.migrations import migrate, require_ours
+from goodput_exporter.ledger.queries import migrations
 from goodput_exporter.ledger.reader import read_ledger
 
 
@@ -43,7 +47,8 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
     Put a copy in the place of a ledger that nobody writes.
 
     The copy is checked before anything is touched. The ledger that was there
-    stays beside it, together with its write-ahead log.
+    stays beside it, together with its write-ahead log. A copy that an earlier
+    version took is brought to this one; the backup itself is left as it is.
 
     Args:
         path: The ledger's file; it need not exist.
@@ -61,9 +66,11 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = WriterLock(path)
     try:
-        read_ledger(source).close()
+        if not source.is_file():
+            msg = f"{source}: no such file; name a backup"
+            raise LedgerError(msg)
         with _beside(path, ".restoring") as partial:
-            findings = _copy(source, partial)
+            findings = _copy(source, partial, bring_up=_bring_up)
             if not findings:
                 _exchange(path, partial, path.with_name(name_for_old))
     finally:
@@ -101,7 +108,11 @@ def _beside(target: Path, suffix: str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _copy(source: Path, target: Path) -> list[Finding]:
+def _copy(
+    source: Path,
+    target: Path,
+    bring_up: Callable[[sqlite3.Connection, Path], None] | None = None,
+) -> list[Finding]:
     with (
         explained(target, f"copy {source}"),
         closing(connect_reader(source)) as db,
@@ -110,10 +121,22 @@ def _copy(source: Path, target: Path) -> list[Finding]:
         # All pages in one step: a writer that commits meanwhile, as an exporter
         # does every second, would make a copy in several steps begin again.
         db.backup(copy, pages=-1)
+        if bring_up is not None:
+            bring_up(copy, source)
         # One file that opens wherever it is taken, without a log beside it.
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
     with closing(read_ledger(target)) as reader:
         return reader.verify()
+
+
+def _bring_up(copy: sqlite3.Connection, source: Path) -> None:
+    """Bring a copy of *source* to this version; messages are about *source*."""
+    require_ours(copy, source)
+    if copy.execute("PRAGMA user_version").fetchone() == (0,):
+        msg = f"{source}: holds no ledger; name a backup"
+        raise LedgerError(msg)
+    migrate(copy, source, migrations())
+    catch_up(copy)
 
 
 def _exchange(path: Path, partial: Path, old: Path) -> None:

@@ -15,10 +15,14 @@ import pytest
 
 from goodput_exporter.config.places import load
 from goodput_exporter.domain.accounting import tally
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
+from goodput_exporter.ledger.connections import connect_writer
 from goodput_exporter.ledger.ledger import Batch, Ledger
+from goodput_exporter.ledger.migrations import migrate
+from goodput_exporter.ledger.queries import migrations
 from goodput_exporter.ledger.reader import read_ledger
 from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.ledger.tabular import exact_seconds
@@ -277,6 +281,55 @@ def test_a_ledger_is_restored_where_none_was(path: Path, tmp_path: Path) -> None
 
     assert (status, said) == (0, f"{new}: restored from {path}\n")
     assert ask(new, "verify")[0] == 0
+
+
+def test_a_copy_of_an_earlier_version_is_restored(path: Path, tmp_path: Path) -> None:
+    """An upgrade makes no backup useless; the backup itself stays as it was."""
+    copy = tmp_path / "copy.sqlite"
+    with closing(connect_writer(copy)) as db:
+        migrate(db, copy, migrations()[:1])
+        db.execute(
+            "INSERT INTO runs VALUES (1, 'local', 'default', 'llama', 0, 10, 10)"
+        )
+        db.execute(
+            "INSERT INTO entries (booked_ns, run_id, kind, start_ns, end_ns, state, "
+            "devices, cause, bridged) VALUES "
+            "(1, 1, 'segment', 0, 10, 'productive', 8, 'none', 0)"
+        )
+    before = copy.read_bytes()
+
+    status, said = ask(path, "restore", copy)
+
+    assert (status, said) == (0, f"{path}: restored from {copy}\n")
+    assert ask(path, "verify")[0] == 0
+    with closing(read_ledger(path)) as ledger:
+        assert ledger.account(RunKey("local", "default", "llama")).total_gpu_ns == 80
+    assert copy.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir() if "restoring" in p.name) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (None, "no such file; name a backup"),
+        (b"", "holds no ledger; name a backup"),
+        (b"garbage " * 1000, "no SQLite database"),
+    ],
+)
+def test_what_is_no_copy_is_not_restored(
+    path: Path, tmp_path: Path, content: bytes | None, wrong: str
+) -> None:
+    """The ledger that was there is as it was, to the byte."""
+    written(path, until_s=20)
+    before, copy = path.read_bytes(), tmp_path / "copy.sqlite"
+    if content is not None:
+        copy.write_bytes(content)
+
+    with pytest.raises(LedgerError, match=wrong):
+        ask(path, "restore", copy)
+
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*restoring*"))
 
 
 def test_an_export_holds_every_segment_exactly(path: Path) -> None:
