@@ -26,6 +26,8 @@ from typing import Final
 import duckdb
 import pytest
 
+from goodput_exporter.analysis.histories import View
+from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
@@ -34,6 +36,8 @@ from goodput_exporter.ledger.days import DAY_NS, day_of
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.store import open_ledger as open_file
+from goodput_exporter.report.sheet import sheet
+from goodput_exporter.services.reading_days import read_runs
 from tests.fakes.postgresql import Cluster, cluster
 
 ENTRIES: Final = 10_000_000
@@ -41,6 +45,8 @@ RUNS: Final = 100
 DAYS: Final = 90
 FIRST_DAY: Final = 20_000
 ROUNDS: Final = 5
+FEWER: Final = 100_000
+"""Where every entry is read: more would take minutes."""
 BATCH: Final = 100
 """Entries of one tick, where booking is measured."""
 RUN: Final = RunKey("local", "default", "run-7")
@@ -81,6 +87,9 @@ def main() -> None:
     if sys.argv[1:2] == ["--ask"]:
         print(json.dumps(asked(sys.argv[2], sys.argv[3])))  # noqa: T201 - for the parent
         return
+    if sys.argv[1:2] == ["--sheet"]:
+        print(json.dumps(one_sheet(sys.argv[2], sys.argv[3])))  # noqa: T201 - see above
+        return
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else ENTRIES
     with TemporaryDirectory() as directory, ExitStack() as started:
         folder = Path(directory)
@@ -102,6 +111,7 @@ def main() -> None:
             places["PostgreSQL, scan of the entries"] = ("pg-scan", server.url())
             places["PostgreSQL, daily accounts"] = ("days", server.url())
         report(places)
+        sheets(folder, path)
         booking(folder, path, entries)
 
 
@@ -280,6 +290,42 @@ def report(places: dict[str, tuple[str, str]]) -> None:
             f"   one run {1e3 * cost['run']:10.2f} ms"
             f" ({slowest['run'] / cost['run']:7.1f}x)   {cost['mb']:6.0f} MB"
         )
+
+
+def sheets(folder: Path, path: Path) -> None:
+    """Print what the report command's sheet takes by days, and by every entry."""
+    say("\nthe report command's sheet of the fleet, settled view")
+    fewer = folder / "fewer.sqlite"
+    make(fewer, FEWER)
+    for name, way, where in (
+        ("by days", "sheet", path),
+        (f"by days, {FEWER:,} entries", "sheet", fewer),
+        (f"by every entry, {FEWER:,} entries", "entries", fewer),
+    ):
+        command = [sys.executable, __file__, "--sheet", way, str(where)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        cost = json.loads(done.stdout)
+        say(f"{name:42}{cost['seconds']:9.3f} s {cost['mb']:8.0f} MB")
+
+
+def one_sheet(way: str, where: str) -> dict[str, float]:
+    """Put the fleet's sheet together; return the time and the memory that it took."""
+    window = Span(START_NS, START_NS + DAYS * DAY_NS)
+    with closing(read_ledger(where)) as ledger:
+
+        def act() -> None:
+            read = read_runs(
+                ledger,
+                ledger.runs(),
+                window=window,
+                view=View.SETTLED,
+                pricing=Pricing(),
+                every_entry=way == "entries",
+            )
+            sheet(list(read), subject="fleet", window=window, view=View.SETTLED)
+
+        took = seconds(act)
+    return {"seconds": took, "mb": peak_mb()}
 
 
 def booking(folder: Path, path: Path, entries: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -15,6 +15,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import Booking, EventKind, RunEvent
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import RunState
 
 NO_PRICES: Final = Pricing()
 
@@ -60,6 +61,23 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """
+    Time of a run that no entry changed afterwards, told by daily accounts alone.
+
+    Args:
+        stretches: How much of it lies where: exact in every period of a report, and
+            in none that divides one. The same in every view.
+        days: What filled most of each day, with the rest of the run's time.
+        saves: Counts the saves in a window, of all the run's time.
+    """
+
+    stretches: tuple[Stretch, ...]
+    days: tuple[tuple[Span, RunState], ...]
+    saves: Callable[[Span], int]
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """
     One run.
@@ -80,10 +98,17 @@ class History:
     facts: RunFacts | None = None
     pricing: Pricing = NO_PRICES
     since_ns: int | None = None
+    quiet: Quiet | None = None
+
+    def told(self, view: View) -> Sequence[Stretch]:
+        """Return what entries tell of its time in one view; see ``quiet``."""
+        return self.seen.live if view is View.LIVE else self.seen.settled
 
     def stretches(self, view: View) -> Sequence[Stretch]:
         """Return all of its time in one view."""
-        return self.seen.live if view is View.LIVE else self.seen.settled
+        if self.quiet is None:
+            return self.told(view)
+        return (*self.told(view), *self.quiet.stretches)
 
     @property
     def life(self) -> Span | None:
@@ -98,12 +123,19 @@ class History:
         return incidents_of(
             self.key,
             self.bookings,
-            self.seen,
+            self._all_seen(),
             window,
             settled=view is View.SETTLED,
             pricing=self.pricing,
             tokens_per_step=None if self.facts is None else self.facts.tokens_per_step,
         )
+
+    def _all_seen(self) -> Hindsight:
+        if self.quiet is None:
+            return self.seen
+        rest = self.quiet.stretches
+        live, settled = (*self.seen.live, *rest), (*self.seen.settled, *rest)
+        return replace(self.seen, live=live, settled=settled)
 
     def model_flops(self, window: Span) -> float | None:
         """Return the model FLOPs of first-time steps in a window; None unknown."""

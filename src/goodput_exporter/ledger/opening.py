@@ -8,7 +8,8 @@ from types import ModuleType
 
 from goodput_exporter.errors import ConfigError
 from goodput_exporter.ledger import reader, sqlite_compaction, store
-from goodput_exporter.ledger.ledger import Archive, Compacted, Reader
+from goodput_exporter.ledger.ledger import Archive, Compacted
+from goodput_exporter.ledger.one_run import RunReader
 
 ALLOWED = "a path, sqlite://PATH or postgresql://USER@HOST:PORT/DATABASE"
 
@@ -38,7 +39,9 @@ def open_ledger(
     return opened
 
 
-def read_ledger(where: Path | str, *, cluster: str = "local", shard: int = 0) -> Reader:
+def read_ledger(
+    where: Path | str, *, cluster: str = "local", shard: int = 0
+) -> RunReader:
     """
     Open a ledger to read it, whoever writes it; nothing in it is changed.
 
@@ -56,7 +59,7 @@ def read_ledger(where: Path | str, *, cluster: str = "local", shard: int = 0) ->
     path = _file(where)
     if path is not None:
         return reader.read_ledger(path)
-    opened: Reader = _postgresql().read_book(str(where), cluster, shard)
+    opened: RunReader = _postgresql().read_book(str(where), cluster, shard)
     return opened
 
 

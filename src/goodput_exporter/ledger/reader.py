@@ -21,6 +21,7 @@ from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import BookedRun, Finding, Resume
 from goodput_exporter.ledger.migrations import require_current, require_ours
+from goodput_exporter.ledger.one_run import OneRun
 from goodput_exporter.ledger.queries import migrations, query
 from goodput_exporter.ledger.reading import (
     ALWAYS,
@@ -134,6 +135,14 @@ class SqliteReader:
         with self._reading("read the daily accounts") as db:
             asked = {"first": first, "last": last}
             return summed(db.execute(query("days_summed"), asked))
+
+    @contextmanager
+    def one_run(self, key: RunKey) -> Iterator[OneRun | None]:
+        """Lend one run as a single transaction sees it; None where it is not there."""
+        with self._reading(f"read run {key}") as db:
+            extent = extent_of(db, key)
+            shelf = shelf_of(db, self._path)
+            yield None if extent is None else OneRun(shelf, key, extent)
 
     def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
         """Return the cluster book's lines that reach into *window*, by time."""

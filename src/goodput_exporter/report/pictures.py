@@ -16,7 +16,7 @@ from goodput_exporter.analysis.stretches import Stretch
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
-from goodput_exporter.report.sheet import Sheet
+from goodput_exporter.report.sheet import Part, Sheet
 from goodput_exporter.report.trends import name_of
 from goodput_exporter.report.words import (
     CAUSE_NAME,
@@ -169,7 +169,7 @@ def timeline(made: Sheet) -> Picture | None:
     texts: list[Text] = []
     seen: dict[RunState, None] = {}
     for row, part in enumerate(shown):
-        for box, state in _strip(part.stretches, drawn, left, row * STRIP):
+        for box, state in _strip(_drawn(part), drawn, left, row * STRIP):
             boxes.append(box)
             seen[state] = None
         if has_names:
@@ -268,6 +268,17 @@ def goodput_trend(made: Sheet) -> Picture | None:
         lines=tuple(tuple(line) for line in lines if len(line) > 1),
         rules=tuple(y for _, y in heights),
     )
+
+
+def _drawn(part: Part) -> Sequence[Stretch]:
+    """Return what a run's strip shows: day by day where only days are known."""
+    quiet = part.run.quiet
+    if quiet is None:
+        return part.stretches
+    return [
+        Stretch(span, 1, state, Cause.NONE, None, 0, span.length_ns)
+        for span, state in quiet.days
+    ]
 
 
 def _strip(

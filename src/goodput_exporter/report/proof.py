@@ -67,17 +67,16 @@ def prove(run: History, window: Span, view: View, ledger: Account) -> Proof:
         AccountingError: Two of the sums differ; the ledger changed under the
             reader, or it is not sound.
     """
-    live = account_of(run.seen.live, window)
+    live = account_of(run.stretches(View.LIVE), window)
     if _known(live) != _known(ledger):
         msg = (
             f"run {run.key}: its entries sum to {_known(live)} and the ledger's own "
             f"sum is {_known(ledger)}; check it with: goodput-exporter ledger verify"
         )
         raise AccountingError(msg)
-    stretches = run.stretches(view)
-    total = account_of(stretches, window).total_gpu_ns
+    total = account_of(run.stretches(view), window).total_gpu_ns
     proof = Proof(
-        terms(stretches, window), live.total_gpu_ns, total - live.total_gpu_ns
+        terms_of(run, window, view), live.total_gpu_ns, total - live.total_gpu_ns
     )
     if proof.total_gpu_ns != total:
         msg = (
@@ -98,6 +97,18 @@ def together(proofs: Iterable[Proof]) -> Proof:
         for term in proof.terms:
             walls[term.devices] += term.wall_ns
     return Proof(_terms(walls), ledger, moved)
+
+
+def terms_of(run: History, window: Span, view: View) -> tuple[Term, ...]:
+    """Find how many devices a run's book counted, and for how long."""
+    told = terms(run.told(view), window)
+    if run.quiet is None:
+        return told
+    # Quiet time has nothing beside it, so that it lies nowhere in the rest.
+    walls: defaultdict[int, int] = defaultdict(int)
+    for term in (*told, *terms(run.quiet.stretches, window)):
+        walls[term.devices] += term.wall_ns
+    return _terms(walls)
 
 
 def terms(stretches: Sequence[Stretch], window: Span) -> tuple[Term, ...]:

@@ -18,7 +18,7 @@ from goodput_exporter.analysis.statistics import MeanTime, mtti, mttr
 from goodput_exporter.analysis.stretches import Stretch, account_of
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
-from goodput_exporter.report.proof import terms
+from goodput_exporter.report.proof import terms_of
 from goodput_exporter.report.words import count, duration, percent, points, shown
 
 
@@ -42,9 +42,8 @@ class Reliability:
 
 def run_book(run: History, window: Span, view: View) -> RunBook | None:
     """Return one run's book of a window as the statistics read it; None if empty."""
-    stretches = run.stretches(view)
-    account = account_of(stretches, window)
-    wall_ns = sum(term.wall_ns for term in terms(stretches, window))
+    account = account_of(run.stretches(view), window)
+    wall_ns = sum(term.wall_ns for term in terms_of(run, window, view))
     if not wall_ns:
         return None
     return RunBook(
@@ -101,6 +100,8 @@ def checkpoint_advice(run: History, window: Span) -> CheckpointAdvice | NoAdvice
     book = run_book(run, window, View.LIVE)
     if book is None:
         return NoAdvice("nothing is booked in this window")
+    if run.quiet is not None:
+        return advise(checkpoint_facts(book, run.quiet.saves(window)))
     return advise(checkpoint_facts(book, saves_in(run.seen.live, window)))
 
 

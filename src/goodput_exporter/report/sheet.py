@@ -263,7 +263,7 @@ def _advice(runs: Sequence[History], window: Span) -> tuple[str, ...]:
     """Return advice for the runs that hold the most GPU time."""
 
     def held_ns(run: History) -> int:
-        return sum(stretch.gpu_ns_in(window) for stretch in run.seen.live)
+        return sum(stretch.gpu_ns_in(window) for stretch in run.stretches(View.LIVE))
 
     large = sorted(runs, key=held_ns, reverse=True)
     return tuple(advice_sentence(run, window) for run in large[:MOST_ADVICE])

@@ -95,7 +95,7 @@ def divided(
 ) -> list[tuple[Span, list[Stretch]]]:
     """Return each period with the stretches that reach into it, uncut."""
     periods: list[tuple[Span, list[Stretch]]] = [
-        (span, []) for span in _periods(window, grain)
+        (span, []) for span in periods_of(window, grain)
     ]
     length_ns, origin_ns = LENGTH_NS[grain], _origin_ns(grain)
     first = (window.start_ns - origin_ns) // length_ns
@@ -110,7 +110,8 @@ def divided(
     return periods
 
 
-def _periods(window: Span, grain: Grain) -> Iterator[Span]:
+def periods_of(window: Span, grain: Grain) -> Iterator[Span]:
+    """Yield what a window is divided into, in time order; nothing is left out."""
     length_ns, origin_ns = LENGTH_NS[grain], _origin_ns(grain)
     start_ns = (window.start_ns - origin_ns) // length_ns * length_ns + origin_ns
     while start_ns < window.end_ns:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from goodput_exporter.config.settings import Settings
-from goodput_exporter.ledger.ledger import Compacted, Reader
+from goodput_exporter.ledger.ledger import Compacted
+from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.opening import compact_ledger, read_ledger
 
 
@@ -14,7 +15,7 @@ def place_of(settings: Settings) -> Path | str:
     return settings.ledger.url or settings.ledger.path
 
 
-def reader_of(settings: Settings) -> Reader:
+def reader_of(settings: Settings) -> RunReader:
     """
     Open the ledger to read it, whoever writes it.
 

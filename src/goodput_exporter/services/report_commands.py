@@ -26,6 +26,7 @@ from goodput_exporter.errors import (
 )
 from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.ledger.ledger import BookedRun, Reader
+from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.parquet import write_parquet
 from goodput_exporter.ledger.tabular import Cells, Column, Type
 from goodput_exporter.report.comparing import Comparison, compare, side
@@ -35,12 +36,8 @@ from goodput_exporter.report.rows import rows, rows_csv
 from goodput_exporter.report.sheet import Sheet, sheet
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
-from goodput_exporter.services.reading_runs import (
-    booked_in,
-    find_run,
-    read_run,
-    whole_of,
-)
+from goodput_exporter.services.reading_days import read_runs
+from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
 
 READINGS: Final = 3
 """How often a run is read anew because the exporter booked it meanwhile."""
@@ -122,7 +119,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
-def report(ledger: Reader, asked: Asked, now_ns: int) -> Sheet:
+def report(ledger: RunReader, asked: Asked, now_ns: int) -> Sheet:
     """Read the runs that are asked about and put the report together."""
     known = ledger.runs()
     chosen = [find_run(known, name) for name in asked.names] or known
@@ -137,10 +134,20 @@ def report(ledger: Reader, asked: Asked, now_ns: int) -> Sheet:
     pricing, view = pricing_of(asked), View(asked.view)
     inside = [run for run in chosen if _touches(run, window)]
     for left in reversed(range(READINGS)):
-        runs = [read_run(ledger, run, pricing=pricing) for run in inside]
+        read = list(
+            read_runs(
+                ledger,
+                inside,
+                window=window,
+                view=view,
+                pricing=pricing,
+                every_entry=len(inside) == 1 or _compares(asked),
+            )
+        )
+        runs = [run for run, _ in read]
         try:
             return sheet(
-                [(run, booked_in(ledger, run, window)) for run in runs],
+                read,
                 subject=_subject(chosen, inside, asked),
                 window=window,
                 view=view,
@@ -264,10 +271,14 @@ def _subject(
     return f"{len(inside)} {word} of {', '.join(clusters)}"
 
 
+def _compares(asked: Asked) -> bool:
+    return asked.compare is not None or bool(asked.attempts)
+
+
 def _comparison(
     ledger: Reader, asked: Asked, runs: Sequence[History], window: Span
 ) -> Comparison | None:
-    if asked.compare is None and not asked.attempts:
+    if not _compares(asked):
         return None
     if len(asked.names) != 1 or not runs:
         flag = "--compare" if asked.compare is not None else "--attempts"

@@ -16,6 +16,7 @@ from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
+from goodput_exporter.ledger.one_run import OneRun
 from goodput_exporter.ledger.postgresql import gpus
 from goodput_exporter.ledger.postgresql.connections import (
     ROWS_FETCHED,
@@ -124,6 +125,14 @@ class PostgresReader:
         asked = {"book": self._book, "first": first, "last": last}
         with self._reading("read the daily accounts") as db:
             return summed(db.execute(statement("days_summed"), asked).fetchall())
+
+    @contextmanager
+    def one_run(self, key: RunKey) -> Iterator[OneRun | None]:
+        """Lend one run as a single transaction sees it; None where it is not there."""
+        with self._reading(f"read run {key}") as db:
+            extent = self._extent(db, key)
+            shelf = shelf_of(db, self._address)
+            yield None if extent is None else OneRun(shelf, key, extent)
 
     def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
         """Return the cluster book's lines that reach into *window*, by time."""

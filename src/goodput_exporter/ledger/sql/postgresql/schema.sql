@@ -61,6 +61,13 @@ CREATE TABLE entries (
 
 CREATE INDEX entries_by_time ON entries (run_id, start_ns);
 
+-- What a report reads beside the daily accounts.
+CREATE INDEX entries_told_again ON entries (run_id, seq)
+WHERE kind <> 'segment' OR incident IS NOT NULL OR kept_as <> state OR state = 'degraded';
+
+CREATE INDEX entries_of_saves ON entries (run_id, start_ns, end_ns)
+WHERE kind = 'segment' AND state = 'checkpointing';
+
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('goodput.compacting', true) = 'on' AND TG_OP = 'UPDATE' THEN

@@ -1,0 +1,12 @@
+-- Stretches of saving that no other adjoins; a save is booked in many segments.
+SELECT count(*)
+FROM (
+    SELECT start_ns,
+           max(end_ns) OVER (ORDER BY start_ns, end_ns
+                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_ns
+    FROM entries
+    WHERE run_id = %(run_id)s AND kind = 'segment' AND state = 'checkpointing'
+      AND start_ns >= %(reach_ns)s AND start_ns < %(end_ns)s AND end_ns > %(start_ns)s
+      AND end_ns > start_ns
+) AS saving
+WHERE before_ns IS NULL OR start_ns > before_ns

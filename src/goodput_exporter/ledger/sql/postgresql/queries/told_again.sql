@@ -1,0 +1,6 @@
+SELECT seq, booked_ns, kind, start_ns, end_ns, state, devices, cause, incident,
+       first_step, last_step, kept_as, bridged, model_flops, detail::text
+FROM entries
+WHERE run_id = %(run_id)s
+  AND (kind <> 'segment' OR incident IS NOT NULL OR kept_as <> state OR state = 'degraded')
+ORDER BY seq
