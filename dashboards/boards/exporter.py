@@ -192,6 +192,31 @@ COMING: Final = Row(
             width=8,
         ),
         lines(
+            "Lost for good",
+            "Given up before it was delivered or taken: batches by reason, "
+            "observations, gaps in agents' numbers, runs without room.",
+            Query(
+                _rate("goodput_spool_dropped_batches_total", "reason"),
+                "spool: {{reason}}",
+            ),
+            Query(
+                _rate("goodput_push_lost_observations_total", "reason"),
+                "observations: {{reason}}",
+            ),
+            Query(_rate("goodput_pushed_missing_total", "instance"), "never came"),
+            Query(_rate("goodput_runs_refused_total", "instance"), "runs without room"),
+            unit="cps",
+        ),
+        lines(
+            "Reading GPUs and the kubelet",
+            "1 is good for NVML, 0 for the others: asked the kubelet in vain, and "
+            "readers stuck in the driver.",
+            Query(_largest("goodput_gpu_source_up", "gpu_node"), "NVML {{gpu_node}}"),
+            Query(_largest("goodput_gpu_attribution_degraded"), "kubelet {{instance}}"),
+            Query(_largest("goodput_nvml_children_stuck"), "stuck {{instance}}"),
+            unit="none",
+        ),
+        lines(
             "Silence of the API server, by kind",
             "Since it last said anything, bookmarks included.",
             Query(

@@ -116,6 +116,20 @@ EXPORTER_ALERTS: Final = (
         first="Look at the aggregator's readiness, Service and network policies.",
     ),
     Alert(
+        name="GoodputObservationsLost",
+        severity=Severity.TICKET,
+        main=Condition(
+            grown("goodput_spool_dropped_batches_total", (*EXPORTER, "reason"), "15m"),
+            "> 0",
+        ),
+        summary=(
+            "Agent {{ $labels.instance }} gave up {{ $value }} batches in 15 minutes "
+            "before they were delivered ({{ $labels.reason }}); that time stays "
+            "unobserved."
+        ),
+        first="Bring the aggregator back, or give the spool more room.",
+    ),
+    Alert(
         name="GoodputTickLate",
         severity=Severity.TICKET,
         main=Condition(largest("goodput_tick_lag_seconds", EXPORTER), f"> {LAG_S}"),

@@ -353,6 +353,19 @@ CASES: Final = (
         ),
     ),
     Case(
+        "GoodputObservationsLost",
+        (
+            Change("goodput_spool_dropped_batches_total", ""),
+            Change(
+                "goodput_spool_dropped_batches_total", "_x5 3x10", {"reason": "full"}
+            ),
+        ),
+        10,
+        PROGRAM | {"reason": "full"},
+        "Agent one:9909 gave up 3 batches in 15 minutes before they were delivered "
+        "(full); that time stays unobserved.",
+    ),
+    Case(
         "GoodputTickLate",
         (Change("goodput_tick_lag_seconds", "30x10"),),
         8,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from dashboards.artefacts import GENERATED
 from dashboards.rules.written import ALERTS, RUNBOOK, rules_file
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from tests.dashboards.cases import CASES
@@ -19,6 +21,7 @@ from tests.dashboards.promtool import (
     series,
     verdict,
 )
+from tests.parts import require
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -61,6 +64,19 @@ def test_a_healthy_day_is_silent(tmp_path: Path) -> None:
     }
 
     assert check(tmp_path, [day], rules_file(), every="3m") == ""
+
+
+def test_vmalert_takes_the_rules() -> None:
+    """VictoriaMetrics' own program reads the file as it is committed."""
+    program = require("vmalert", package="victoria-metrics")
+    done = subprocess.run(
+        [program, "-dryRun", f"-rule={GENERATED / 'rules.yaml'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_silent_alert_would_be_noticed(tmp_path: Path) -> None:
