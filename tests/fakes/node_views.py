@@ -10,7 +10,10 @@ from goodput_exporter.domain.holdings import Attributed, Holding, Result, Sharin
 from goodput_exporter.domain.node_view import (
     AttributionView,
     Dropped,
+    HangSuspicion,
+    InferenceView,
     IngestView,
+    KernelLogView,
     NodeView,
     PushView,
     ReaderView,
@@ -90,6 +93,10 @@ def node_view(**changes: Any) -> NodeView:  # noqa: ANN401 - any field of the da
             oldest_ns=AT_NS - NS_PER_SECOND,
             is_durable=False,
             dropped={"memory": Dropped(2, 2048)},
+        ),
+        "inference": InferenceView((HangSuspicion(pod, "train", "medium", 0.75),), 2),
+        "kernel_log": KernelLogView(
+            is_up=True, records={"read": 40, "lost": 3, "foreign": 1}
         ),
         "ingest": IngestView({"rate": 1}, {"applied": 7}, 1, {"kinds": 2}),
     }

@@ -147,6 +147,20 @@ class Evidence:
             "none are read."
         ),
     ] = None
+    kernel_log: Annotated[
+        Path,
+        Setting(
+            "The kernel's log, which the agent reads for XIDs, OOM kills, PCIe errors "
+            "and links, where it has the rights; `/dev/null` is a silent kernel."
+        ),
+    ] = Path("/dev/kmsg")
+    links_folder: Annotated[
+        Path,
+        Setting(
+            "Where sysfs has its classes: the agent looks there at InfiniBand ports "
+            "and network cards."
+        ),
+    ] = Path("/sys/class")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +390,15 @@ class Push:
             at_least=1,
         ),
     ] = 256
+    memory_kibibytes: Annotated[
+        int,
+        Setting(
+            "Of batches that wait in memory while the disk takes none; the oldest go "
+            "first.",
+            unit="kibibytes",
+            at_least=1,
+        ),
+    ] = 8192
     spool_hours: Annotated[
         float,
         Setting("Batches that are older go.", unit="hours", at_least=0.1),
@@ -426,6 +449,28 @@ class Kubelet:
             choices=("verified", "ignored"),
         ),
     ] = "verified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """What the agent makes of pods that hold GPUs and report nothing."""
+
+    enabled: Annotated[
+        str,
+        Setting(
+            "`yes` guesses the phases of training pods from their GPUs and cgroups; it "
+            "needs `kubelet.pods_url`. `no` leaves their time `unobserved`.",
+            choices=("yes", "no"),
+        ),
+    ] = "yes"
+    cgroup_folder: Annotated[
+        Path,
+        Setting("Where the host's cgroup hierarchies are mounted."),
+    ] = Path("/sys/fs/cgroup")
+    proc_folder: Annotated[
+        Path,
+        Setting("Where the host's processes are seen, for containers' networks."),
+    ] = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,6 +527,7 @@ class Settings:
     evidence: Evidence = field(default_factory=Evidence)
     push: Push = field(default_factory=Push)
     kubelet: Kubelet = field(default_factory=Kubelet)
+    inference: Inference = field(default_factory=Inference)
     ingest: Ingest = field(default_factory=Ingest)
     exposition: Exposition = field(default_factory=Exposition)
     kubernetes: Kubernetes = field(default_factory=Kubernetes)

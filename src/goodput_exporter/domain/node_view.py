@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from goodput_exporter.domain.allocations import PodName
 from goodput_exporter.domain.holdings import Attributed
 from goodput_exporter.domain.observations import GpuInventory, XidCount
 
@@ -82,6 +83,51 @@ class PushView:
 
 
 @dataclass(frozen=True, slots=True)
+class HangSuspicion:
+    """
+    How much a container that reports nothing looks like a hang at full load.
+
+    Args:
+        pod, container: Which one.
+        confidence: How far its GPUs let one see: high, medium or low.
+        ratio: From 0 to 1.
+    """
+
+    pod: PodName
+    container: str
+    confidence: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceView:
+    """
+    What is made of containers that report nothing.
+
+    Args:
+        suspicions: Of those that can be judged.
+        refused: How often one was not watched because there were too many.
+    """
+
+    suspicions: tuple[HangSuspicion, ...] = ()
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KernelLogView:
+    """
+    The kernel's log.
+
+    Args:
+        is_up: It can be read.
+        records: By what became of them, since the start.
+    """
+
+    is_up: bool
+    records: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class IngestView:
     """
     What agents have pushed to us.
@@ -115,3 +161,5 @@ class NodeView:
     attribution: AttributionView | None = None
     push: PushView | None = None
     ingest: IngestView | None = None
+    inference: InferenceView | None = None
+    kernel_log: KernelLogView | None = None

@@ -141,6 +141,28 @@ NVML_STUCK: Final = gauge(
     "Of the abandoned, those that outlive their kill, stuck in the driver.",
 )
 
+# What the agent makes of containers that report nothing, and of the kernel's log.
+HANG_SUSPICION: Final = gauge(
+    "goodput_inferred_hang_suspicion_ratio",
+    "Share of the last minute's looks at which a container's GPUs were busy and did "
+    "nothing that looks like work. Of containers that report nothing only.",
+    *("gpu_node", "holder_namespace", "holder_pod", "holder_container", "confidence"),
+    unit="ratio",
+)
+INFERENCE_REFUSED: Final = counter(
+    "goodput_inference_refused_total",
+    "Times that a container was not watched because there were too many.",
+)
+KERNEL_LOG_UP: Final = gauge(
+    "goodput_kernel_log_up", "1 while the kernel's log can be read."
+)
+KERNEL_LOG_RECORDS: Final = counter(
+    "goodput_kernel_log_records_total",
+    "Records of the kernel's log by result: read, old (told before the start), "
+    "foreign (a program's), malformed, and lost (overwritten before they were read).",
+    "result",
+)
+
 # The way from an agent to the aggregator.
 PUSH_BATCHES: Final = counter(
     "goodput_push_batches_total",

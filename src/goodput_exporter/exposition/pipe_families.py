@@ -77,6 +77,31 @@ def _ingested(
     return Family(metric, samples)
 
 
+def _suspected(now: Snapshot) -> Samples:
+    inference = now.node_view.inference
+    if inference is None:
+        return {}
+    return {
+        (now.node, *one.pod, one.container, one.confidence): one.ratio
+        for one in inference.suspicions
+    }
+
+
+def _refused(now: Snapshot) -> float | None:
+    inference = now.node_view.inference
+    return None if inference is None else inference.refused
+
+
+def _kernel_log_up(now: Snapshot) -> float | None:
+    log = now.node_view.kernel_log
+    return None if log is None else int(log.is_up)
+
+
+def _kernel_records(now: Snapshot) -> Samples:
+    log = now.node_view.kernel_log
+    return {} if log is None else {(name,): n for name, n in log.records.items()}
+
+
 def _missing(now: Snapshot) -> float | None:
     return None if now.node_view.ingest is None else now.node_view.ingest.missing
 
@@ -92,6 +117,10 @@ PIPES: Final = Group(
         _reader(names.NVML_STARTED, lambda reader: reader.started),
         _reader(names.NVML_ABANDONED, lambda reader: reader.abandoned),
         _reader(names.NVML_STUCK, lambda reader: reader.stuck),
+        Family(names.HANG_SUSPICION, _suspected),
+        Single(names.INFERENCE_REFUSED, _refused),
+        Single(names.KERNEL_LOG_UP, _kernel_log_up),
+        Family(names.KERNEL_LOG_RECORDS, _kernel_records),
         _pushes(names.PUSH_BATCHES, lambda push: push.batches),
         _push(names.PUSH_FAILURES, lambda push: push.failures),
         _pushes(names.PUSH_LOST, lambda push: push.lost),

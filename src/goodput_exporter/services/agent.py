@@ -24,6 +24,7 @@ from goodput_exporter.domain.observations import (
     Delivered,
     GpuInventory,
     GpuObservation,
+    GpuSample,
     RunObservation,
 )
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
@@ -32,8 +33,10 @@ from goodput_exporter.exposition.agent_app import Doors, Verdict, agent_app
 from goodput_exporter.exposition.render import OF_AN_AGENT, MetricsPage
 from goodput_exporter.services.acquaintances import Acquaintances
 from goodput_exporter.services.agent_parts import (
+    health_of,
     host_of,
     kubelet_of,
+    onlooker_of,
     pods_of,
     pushing_of,
 )
@@ -42,6 +45,7 @@ from goodput_exporter.services.agent_views import (
     push_view,
     reader_view,
     readiness,
+    said_of_guessing,
 )
 from goodput_exporter.services.from_settings import (
     CLOCK,
@@ -110,6 +114,8 @@ class Agent:
         self._counted_ns = 0
         self._news = NodeNews()
         self._witness = Witness(settings)
+        self._around = health_of(settings, clock, self._notes.kept, self._pods)
+        self._onlooker = onlooker_of(settings)
         self._known = Acquaintances(self._heartbeats)
         self._page = MetricsPage(OF_AN_AGENT)
         self._started_ns = clock.now_ns()
@@ -133,6 +139,7 @@ class Agent:
         app = agent_app(doors, tokens=self._tokens, audit=write_audit)
         if self._pushing is not None:
             self._pushing.thread.start()
+        self._around.start()
         self._ticker.start()
         http = self._settings.http
         serve(
@@ -144,12 +151,18 @@ class Agent:
         )
 
     def close(self) -> None:
-        """Take what is still queued, spool it, and let go of everything."""
+        """Take what is still queued, push it or spool it, and let go of everything."""
         self._ticker.stop()
         self._heartbeats.close()
         self._hear()
-        self._notes.keep(self._known.notes())
-        for part in (self._pushing, self._kubelet, self._pods, self._nvml):
+        self._keep_notes()
+        for part in (
+            self._pushing,
+            self._around,
+            self._kubelet,
+            self._pods,
+            self._nvml,
+        ):
             if part is not None:
                 part.close()
         _log.info("stopped; what was not delivered waits in the spool")
@@ -176,7 +189,8 @@ class Agent:
         self._push(self._witness.drain(gpus, xids, now_ns))
         if self._kubelet is not None:
             self._push(self._news.of_holders(held, now_ns))
-        self._notes.keep({CLOCK: clock_note(self._clock), **self._known.notes()})
+        self._look_around(gpus, held, now_ns)
+        self._keep_notes()
         look = None if self._kubelet is None else self._kubelet.read()
         snapshot = Snapshot(
             at_ns=now_ns,
@@ -190,6 +204,8 @@ class Agent:
                 reader=reader_view(self._nvml),
                 attribution=attribution_view(self._attributor, look, held),
                 push=push_view(self._pushing),
+                inference=None if self._onlooker is None else self._onlooker.view(),
+                kernel_log=self._around.view(),
             ),
         )
         self._latest = snapshot
@@ -200,7 +216,23 @@ class Agent:
         asked_ns = self._clock.now_ns()
         seen: list[RunObservation] = coalesced(self._heartbeats.drain())
         self._known.meet(seen)
+        if self._onlooker is not None:
+            self._onlooker.hear(seen, asked_ns)
         self._push([*seen, Delivered(self._node, asked_ns - UNDER_WAY_NS)])
+
+    def _look_around(
+        self, gpus: Sequence[GpuObservation], held: Attributed | None, now_ns: int
+    ) -> None:
+        """Take what the node tells of itself, and guess at who tells nothing."""
+        answering = [gpu for gpu in gpus if isinstance(gpu, GpuSample)]
+        self._push(self._around.drain(answering))
+        if self._onlooker is not None and self._pods is not None:
+            directory = self._pods.read().directory
+            self._push(self._onlooker.look(held, directory, answering, now_ns))
+
+    def _keep_notes(self) -> None:
+        clock = {CLOCK: clock_note(self._clock)}
+        self._notes.keep({**clock, **self._known.notes(), **self._around.notes()})
 
     def _push(self, seen: Sequence[Observation]) -> None:
         if self._pushing is not None:
@@ -278,6 +310,8 @@ class Agent:
             "nvml_outage": None if self._nvml is None else self._nvml.outage(),
             "holders": "not asked" if look is None else look.detail,
             "senders": self._senders(),
+            "kernel_log": self._around.why_off() or "read",
+            "inference": said_of_guessing(self._onlooker, self._clock.now_ns()),
             "unix": str(self._settings.heartbeats.unix_path),
             "udp": self._heartbeats.udp_address,
             "aggregator": self._settings.push.url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,17 @@ from goodput_exporter.errors import ConfigError
 from goodput_exporter.ledger.spool.figures import Bounds
 from goodput_exporter.ledger.spool.spool import Spool
 from goodput_exporter.services.courier import HttpCourier
+from goodput_exporter.services.node_health import NodeHealth
+from goodput_exporter.services.onlooker import Onlooker
 from goodput_exporter.services.push import Pusher, PushThread
+from goodput_exporter.sources.cgroup_usage import CgroupUsage
+from goodput_exporter.sources.identity import Pods
 from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods
 from goodput_exporter.sources.nvml_host import Host
 from goodput_exporter.sources.podresources.socket_paths import roots
 from goodput_exporter.sources.podresources.source import Looker, PodResourcesSource
 
+KIBIBYTE = 2**10
 MEBIBYTE = 2**20
 HOUR_NS = 3600 * NS_PER_SECOND
 
@@ -33,7 +39,7 @@ class Pushing:
     thread: PushThread
 
     def close(self) -> None:
-        """Spool what is left, and let go of the folder."""
+        """Push once more, spool what is left, and let go of the folder."""
         self.thread.stop()
         self.spool.close()
 
@@ -57,6 +63,7 @@ def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
     bounds = Bounds(
         disk_bytes=wanted.spool_mebibytes * MEBIBYTE,
         age_ns=round(wanted.spool_hours * HOUR_NS),
+        memory_bytes=wanted.memory_kibibytes * KIBIBYTE,
     )
     spool = Spool(settings.agent.folder / "spool", bounds)
     # An agent is called as its node is: the aggregator waits for nodes.
@@ -100,6 +107,38 @@ def kubelet_of(settings: Settings, clock: LedgerClock) -> PodResourcesSource | N
         return None
     looker = Looker(clock.now_ns, roots(wanted.root))
     return PodResourcesSource(looker, interval_seconds=wanted.interval_seconds)
+
+
+def onlooker_of(settings: Settings) -> Onlooker | None:
+    """
+    Guess at pods that report nothing, unless the settings say not to.
+
+    Without the kubelet nobody knows who holds a GPU, and without its list of pods
+    nobody knows which container that is.
+    """
+    wanted, kubelet = settings.inference, settings.kubelet
+    if wanted.enabled == "no" or kubelet.enabled == "no" or kubelet.pods_url is None:
+        return None
+    return Onlooker(CgroupUsage(wanted.cgroup_folder, wanted.proc_folder))
+
+
+def health_of(
+    settings: Settings, clock: LedgerClock, notes: Mapping[str, str], pods: Pods | None
+) -> NodeHealth:
+    """Read the node's kernel log, links and clocks."""
+
+    def pod_of(uid: str) -> str | None:
+        found = None if pods is None else pods.read().directory.by_uid(uid)
+        return None if found is None else "/".join(found.name)
+
+    return NodeHealth(
+        clock,
+        settings.identity.node,
+        kernel_log=settings.evidence.kernel_log,
+        links_folder=settings.evidence.links_folder,
+        notes=notes,
+        pod_of=pod_of,
+    )
 
 
 def pods_of(settings: Settings, clock: LedgerClock) -> KubeletPods | None:

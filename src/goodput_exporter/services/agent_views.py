@@ -12,6 +12,7 @@ from goodput_exporter.domain.node_view import (
 from goodput_exporter.domain.observations import GpuInventory
 from goodput_exporter.exposition.agent_app import Verdict
 from goodput_exporter.services.agent_parts import Pushing
+from goodput_exporter.services.onlooker import Onlooker
 from goodput_exporter.sources.nvml import NvmlSource
 from goodput_exporter.sources.podresources.attributor import Attributor
 from goodput_exporter.sources.podresources.listing import Look
@@ -71,6 +72,13 @@ def push_view(pushing: Pushing | None) -> PushView | None:
             for reason, loss in pushing.spool.losses.items()
         },
     )
+
+
+def said_of_guessing(onlooker: Onlooker | None, now_ns: int) -> str:
+    """Say in a sentence whom the agent guesses at, or why at nobody."""
+    if onlooker is not None:
+        return onlooker.state(now_ns)
+    return "off: inference.enabled is no, or the kubelet is not asked for its pods"
 
 
 def readiness(reader: ReaderView | None, gpus: GpuInventory | None) -> Verdict:

@@ -7,7 +7,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,11 @@ from goodput_exporter.domain.allocations import PodName
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import SourceUnavailableError
 from goodput_exporter.sources.identity import PodLook
-from goodput_exporter.sources.pod_directory import PodDirectory, PodRecord
+from goodput_exporter.sources.pod_directory import (
+    ContainerRecord,
+    PodDirectory,
+    PodRecord,
+)
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -29,6 +33,14 @@ SOONEST_SECONDS: Final = 1.0
 FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
 
+class Owner(msgspec.Struct, rename="camel"):
+    """One of a pod's owners."""
+
+    api_version: str = ""
+    kind: str = ""
+    controller: bool = False
+
+
 class Metadata(msgspec.Struct):
     """Of a pod's metadata, as much as is used."""
 
@@ -36,6 +48,9 @@ class Metadata(msgspec.Struct):
     namespace: str
     uid: str
     created: str | None = msgspec.field(name="creationTimestamp", default=None)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    owners: list[Owner] = msgspec.field(name="ownerReferences", default_factory=list)
 
 
 class Spec(msgspec.Struct, rename="camel"):
@@ -50,12 +65,46 @@ class Address(msgspec.Struct):
     ip: str = ""
 
 
+class Running(msgspec.Struct, rename="camel"):
+    """A life of a container that goes on."""
+
+    started_at: str
+
+
+class Terminated(msgspec.Struct, rename="camel"):
+    """A life of a container that is over."""
+
+    started_at: str
+    finished_at: str
+    exit_code: int
+    container_id: str = msgspec.field(name="containerID", default="")
+
+
+class State(msgspec.Struct):
+    """How a container stands; with neither it waits."""
+
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class Standing(msgspec.Struct):
+    """One container of a pod, now and in the life before."""
+
+    name: str
+    container_id: str = msgspec.field(name="containerID", default="")
+    state: State = msgspec.field(default_factory=State)
+    before: State = msgspec.field(name="lastState", default_factory=State)
+
+
 class Status(msgspec.Struct):
     """Of a pod's status, as much as is used."""
 
     phase: str = ""
     address: str = msgspec.field(name="podIP", default="")
     addresses: list[Address] = msgspec.field(name="podIPs", default_factory=list)
+    containers: list[msgspec.Raw] = msgspec.field(
+        name="containerStatuses", default_factory=list
+    )
 
 
 class Pod(msgspec.Struct):
@@ -99,18 +148,62 @@ def records_of(body: bytes) -> list[PodRecord]:
 
 def _record(pod: Pod) -> PodRecord:
     said = [each.ip for each in pod.status.addresses] or [pod.status.address]
-    created_ns = None
-    if pod.metadata.created is not None:
-        at = datetime.fromisoformat(pod.metadata.created).astimezone(UTC)
-        created_ns = int(at.timestamp()) * NS_PER_SECOND
+    meta = pod.metadata
     return PodRecord(
-        PodName(pod.metadata.namespace, pod.metadata.name),
-        pod.metadata.uid,
+        PodName(meta.namespace, meta.name),
+        meta.uid,
         tuple(address for address in said if address),
         uses_host_network=pod.spec.host_network,
-        created_ns=created_ns,
+        created_ns=None if meta.created is None else _ns(meta.created),
         is_finished=pod.status.phase in FINISHED,
+        owner=next((_kind(one) for one in meta.owners if one.controller), None),
+        stated={**meta.annotations, **meta.labels},
+        containers=tuple(_lives(pod.status.containers)),
     )
+
+
+def _kind(owner: Owner) -> tuple[str, str]:
+    group, slash, _ = owner.api_version.partition("/")
+    return (group if slash else "", owner.kind)
+
+
+def _lives(standings: Iterable[msgspec.Raw]) -> Iterator[ContainerRecord]:
+    """Yield lives of containers; one that cannot be read costs itself only."""
+    for raw in standings:
+        try:
+            one = msgspec.json.decode(raw, type=Standing)
+            lives = [_life(one, state) for state in (one.before, one.state)]
+        except (msgspec.DecodeError, ValueError) as exc:
+            LOG.debug("a container of the kubelet's list cannot be read: %s", exc)
+            continue
+        yield from (life for life in lives if life is not None)
+
+
+def _life(one: Standing, state: State) -> ContainerRecord | None:
+    if state.running is not None:
+        started_ns = _ns(state.running.started_at)
+        return ContainerRecord(one.name, _bare(one.container_id), started_ns)
+    if state.terminated is not None:
+        over = state.terminated
+        return ContainerRecord(
+            one.name,
+            _bare(over.container_id),
+            _ns(over.started_at),
+            _ns(over.finished_at),
+            over.exit_code,
+        )
+    return None
+
+
+def _bare(container_id: str) -> str:
+    """Return an id without its runtime's scheme, such as ``containerd://``."""
+    return container_id.rpartition("/")[2]
+
+
+def _ns(date: str) -> int:
+    """Return nanoseconds since the epoch; Kubernetes dates to the second."""
+    at = datetime.fromisoformat(date).astimezone(UTC)
+    return int(at.timestamp()) * NS_PER_SECOND
 
 
 class HttpKubelet:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from goodput_exporter.domain.allocations import PodFacts, PodName
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """
+    One life of a container.
+
+    Args:
+        id: The runtime's, 64 hex digits.
+        started_ns: On the ledger's clock, to a second.
+        ended_ns, exit_code: None while it runs.
+    """
+
+    name: str
+    id: str
+    started_ns: int
+    ended_ns: int | None = None
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +38,9 @@ class PodRecord:
         uses_host_network: Its addresses are the node's, and every such pod's.
         created_ns: When it was created, on the ledger's clock.
         is_finished: Its phase is Succeeded or Failed.
+        owner: API group and kind of its controller; None has none.
+        stated: Its labels and annotations, labels first.
+        containers: The present life of each, and the one before.
     """
 
     name: PodName
@@ -28,6 +49,9 @@ class PodRecord:
     uses_host_network: bool = False
     created_ns: int | None = None
     is_finished: bool = False
+    owner: tuple[str, str] | None = None
+    stated: Mapping[str, str] = field(default_factory=dict, hash=False)
+    containers: tuple[ContainerRecord, ...] = ()
 
 
 class PodDirectory:
@@ -68,6 +92,10 @@ class PodDirectory:
         """
         known = canonical(address)
         return None if known is None else self._by_address.get(known)
+
+    def by_name(self, name: PodName) -> PodRecord | None:
+        """Return the newest running pod of a name, or the newest of all."""
+        return self._by_name.get(name)
 
     def facts(self, name: PodName) -> PodFacts | None:
         """Return what is known of a pod that the kubelet lists by its name."""

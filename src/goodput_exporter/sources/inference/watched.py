@@ -11,7 +11,7 @@ from typing import Final
 from goodput_exporter.domain.observations import ModelFacts, RankReport
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
-from goodput_exporter.sources.inference.looks import Look, Usage, rates
+from goodput_exporter.sources.inference.looks import Look, Rates, Usage, rates
 from goodput_exporter.sources.inference.moments import (
     CONFIDENCE,
     Basis,
@@ -95,6 +95,7 @@ class Watched:
     _signs: int = 0
     _seq: int = -1
     _usage: Usage | None = None
+    _used: Rates = field(default_factory=Rates)
     _floors: Floors = field(default_factory=lambda: Floors({}))
     _window: deque[_Seen] = field(default_factory=deque)
     _doubts: deque[tuple[int, bool]] = field(default_factory=deque)
@@ -122,7 +123,7 @@ class Watched:
             return
         for gpu in look.gpus:
             self._floors.learn(gpu)
-        used, self._usage = rates(self._usage, look.usage), look.usage
+        used = self._rates(look.usage)
         moment = moment_of(look, used, self._floors, self.limits)
         if moment is None:
             return
@@ -133,6 +134,13 @@ class Watched:
         self._window.append(_Seen(look.at_ns, moment, _filled(look)))
         self._doubt(look.at_ns, moment)
         self._tell()
+
+    def _rates(self, now: Usage | None) -> Rates:
+        """Return what it uses; between two readings what was between the last two."""
+        before = self._usage
+        if now is None or before is None or now.at_ns != before.at_ns:
+            self._used, self._usage = rates(self._usage, now), now
+        return self._used
 
     def report(self) -> RankReport | None:
         """
