@@ -10,7 +10,7 @@
 # release, so that the same sources give the same image.
 ARG BASE=python:3.11.14-slim-bookworm
 
-FROM ${BASE} AS build
+FROM ${BASE} AS packages
 # For a mirror and its authority, as files that are mounted; unset, pip asks where it
 # always does.
 ARG PIP_CONFIG_FILE
@@ -23,6 +23,8 @@ RUN python3 -m venv /tools \
  && python3 -m venv --without-pip /opt/goodput-exporter \
  && /tools/bin/pip --python /opt/goodput-exporter/bin/python --no-cache-dir install --quiet \
       --require-hashes --no-deps --only-binary :all: -r requirements/image.txt
+
+FROM packages AS build
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY image image
