@@ -88,13 +88,15 @@ def chosen_of(run: OneRun, blocks: Sequence[Span]) -> Chosen | None:
     first_ns, last_ns = run.extent.first_ns, run.extent.last_ns
     if first_ns is None or last_ns is None or not run.extent.is_current:
         return None
+    life = Span(first_ns, last_ns)
+    if life.clip(Span(blocks[0].start_ns, blocks[-1].end_ns)) is None:
+        return None
     chosen = Chosen(run, first_ns, last_ns)
     chosen.take(run.told_again())
     told = chosen.bookings()
     if not all(map(_is_plain, told)):
         return None
-    cut = _cut_days(blocks, Span(first_ns, last_ns))
-    chosen.read([*_concerned(told), *cut])
+    chosen.read([*_concerned(told), *_cut_days(blocks, life)])
     chosen.read_ends()
     for at_ns, step in _restores(told):
         chosen.read_back(at_ns, step)
