@@ -264,6 +264,20 @@ HOLDERS: Final = Row(
     ),
 )
 
+SUSPICION: Final = lines(
+    "Hang suspicion",
+    "Share of the looks at which a pod that reports nothing was busy and did nothing "
+    "that looks like work. A suspicion, by confidence.",
+    Query(
+        "max by (gpu_node, holder_namespace, holder_pod, confidence) "
+        f"(goodput_inferred_hang_suspicion_ratio{{{NODES}}})",
+        "{{holder_namespace}}/{{holder_pod}} ({{confidence}})",
+    ),
+    unit=RATIO,
+    width=24,
+    most=1,
+)
+
 LOAD: Final = Row(
     "Load; it says nothing of progress",
     (
@@ -301,6 +315,7 @@ LOAD: Final = Row(
             "goodput_gpu_sm_clock_hertz",
             "hertz",
         ),
+        SUSPICION,
     ),
 )
 

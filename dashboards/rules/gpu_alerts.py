@@ -130,6 +130,25 @@ GPU_ALERTS: Final = (
         first="See who holds the GPU, and whether that job's steps go on.",
     ),
     Alert(
+        name="GoodputHangSuspected",
+        severity=Severity.TICKET,
+        main=Condition(
+            largest(
+                "goodput_inferred_hang_suspicion_ratio",
+                (*NODE, "holder_namespace", "holder_pod"),
+            ),
+            "> 0.9",
+        ),
+        lasting="10m",
+        summary=(
+            "Pod {{ $labels.holder_namespace }}/{{ $labels.holder_pod }} on node "
+            "{{ $labels.gpu_node }} reports nothing; in "
+            "{{ $value | humanizePercentage }} of the looks its GPUs were busy and "
+            "did nothing that looks like work. This is a suspicion."
+        ),
+        first="Look at the job's own log, and take a stack of its ranks.",
+    ),
+    Alert(
         name="GoodputIdleAllocatedGpus",
         severity=Severity.TICKET,
         main=Condition(_idle(), "> 0.99"),

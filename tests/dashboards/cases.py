@@ -263,6 +263,14 @@ CASES: Final = (
         ),
     ),
     Case(
+        "GoodputHangSuspected",
+        (Change("goodput_inferred_hang_suspicion_ratio", "1x20"),),
+        15,
+        NODE | {"holder_namespace": "ml", "holder_pod": "llama-0"},
+        "Pod ml/llama-0 on node node-a reports nothing; in 100% of the looks its GPUs "
+        "were busy and did nothing that looks like work. This is a suspicion.",
+    ),
+    Case(
         "GoodputIdleAllocatedGpus",
         (Change("goodput_gpu_busy_ratio", "0x60"),),
         35,

@@ -327,6 +327,7 @@ TELLS: Final[Mapping[str, Tell]] = {
     "goodput_gpu_error": NOTHING,
     "goodput_nvml_outage": NOTHING,
     "goodput_gpu_busy_ratio": One(0.97),
+    "goodput_inferred_hang_suspicion_ratio": One(0),
     "goodput_gpu_power_watts": One(640),
     "goodput_gpu_power_limit_watts": One(700),
     "goodput_gpu_xid_total": One(10, 0.01),
