@@ -60,6 +60,52 @@ def test_what_is_no_list_of_pods_is_refused(body: bytes) -> None:
         records_of(body)
 
 
+def test_a_container_is_known_by_its_lives() -> None:
+    """What runs, and how what ran before ended; each id without its scheme."""
+    now = {"running": {"startedAt": "2026-03-01T12:10:00Z"}}
+    before = {
+        "terminated": {
+            "exitCode": 137,
+            "startedAt": "2026-03-01T12:00:00Z",
+            "finishedAt": "2026-03-01T12:05:00Z",
+            "containerID": "containerd://" + "ab" * 32,
+        }
+    }
+    trains = {
+        "name": "train",
+        "containerID": "containerd://" + "cd" * 32,
+        "state": now,
+        "lastState": before,
+    }
+    waits = {"name": "next", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    status = {"phase": "Running", "containerStatuses": [trains, {"name": 7}, waits]}
+    [pod] = records_of(listed(LLAMA | {"status": status}))
+
+    first, second = pod.containers
+    assert (first.id, first.exit_code) == ("ab" * 32, 137)
+    assert first.ended_ns == 1_772_366_700 * NS_PER_SECOND
+    assert (second.name, second.id, second.ended_ns) == ("train", "cd" * 32, None)
+    assert second.started_ns == 1_772_367_000 * NS_PER_SECOND
+
+
+def test_a_pod_tells_its_controller_and_what_is_written_on_it() -> None:
+    """Of its owners one has it in hand; a label counts before an annotation."""
+    owners = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "1"},
+        {"apiVersion": "batch/v1", "kind": "Job", "uid": "2", "controller": True},
+    ]
+    written = {
+        "ownerReferences": owners,
+        "labels": {"run": "label"},
+        "annotations": {"run": "annotation", "note": "x"},
+    }
+    meta = LLAMA["metadata"] | written  # type: ignore[operator]  # a dict, as above
+    [pod] = records_of(listed(LLAMA | {"metadata": meta}))
+
+    assert pod.owner == ("batch", "Job")
+    assert pod.stated == {"run": "label", "note": "x"}
+
+
 class Answers:
     """A kubelet of which every answer is arranged."""
 
