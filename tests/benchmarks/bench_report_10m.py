@@ -66,7 +66,7 @@ SELECT 1, n % :runs + 1, 'segment',
             WHEN 2 THEN 'recomputing' ELSE 'productive' END,
        16,
        CASE (n * 7919 / :runs) % 8
-            WHEN 0 THEN CASE n % 3 WHEN 0 THEN 'gpu_error' WHEN 1 THEN 'preemption'
+            WHEN 0 THEN CASE n % 3 WHEN 0 THEN 'gpu_error' WHEN 1 THEN 'preempted'
                         ELSE 'unknown' END
             ELSE 'none' END,
        0
