@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +22,14 @@ from tests.fakes.kubelet import kubelet
 from tests.fakes.netns import HOST_ADDRESS, PodNetwork, pod_networks
 from tests.fakes.node_agent import AGGREGATOR, AgentStation, node_agent
 from tests.fakes.nvml.driver import FakeDriver, compile_library, install
-from tests.fakes.station import PATIENCE_S, Station, station, until
+from tests.fakes.station import PATIENCE_S, Page, Station, station, until
 from tests.integration.jobs import TRAIN, job
 from tests.sdk.agent import environment
 
 pytestmark = pytest.mark.real
 
+ONE_SCRAPE_S = 1.0
+"""So soon a page is there, whatever has failed behind it."""
 STEPS = 60
 """That a rank in a pod trains: about a second of work."""
 
@@ -161,16 +164,22 @@ def test_an_exit_that_nobody_saw_is_told_afterwards(tmp_path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("trouble", ["no folder", "disk full"])
+@pytest.mark.parametrize("trouble", ["no folder", "disk full", "read-only"])
 def test_a_disk_that_takes_nothing_costs_no_metrics(
     tmp_path: Path, trouble: str
 ) -> None:
-    """Heartbeats and pages go on; what waits is said to be in memory only."""
+    """
+    Heartbeats and pages go on while the aggregator is away for too long.
+
+    What waits is said to be in memory only, and what memory has no room for is
+    counted as it is lost.
+    """
     folder = tmp_path / "node"
     folder.mkdir()
+    nobody = f"http://127.0.0.1:{unused_port()}"
     with (
         full_disk(folder / "agent", trouble),
-        node_agent(folder, f"http://127.0.0.1:{unused_port()}") as agent,
+        node_agent(folder, nobody, PUSH_MEMORY_KIBIBYTES="2") as agent,
     ):
         agent.start()
         with job(tmp_path, agent, "toy") as toy:
@@ -184,8 +193,58 @@ def test_a_disk_that_takes_nothing_costs_no_metrics(
                 lambda: agent.page().sum("goodput_datagrams_accepted_total") > heard,
                 "more heartbeats",
             )
+            until(
+                lambda: lost_in(agent.page(), "memory"),
+                "the count of batches that memory had no room for",
+            )
+            asked_s = time.monotonic()
+            page = agent.page()
+            assert time.monotonic() - asked_s < ONE_SCRAPE_S
+            assert 0 < (page.one("goodput_spool_bytes") or 0) <= 2 * 1024
             assert agent.is_ready()
             assert toy.finish() == [0]
+
+
+def test_what_an_aggregator_missed_for_too_long_is_counted_on_both_sides(
+    tmp_path: Path,
+) -> None:
+    """
+    What the agent had to give up is what the aggregator misses, and nothing else.
+
+    One batch fewer where the kill came between its commit and the answer.
+    """
+    folder = tmp_path / "node"
+    folder.mkdir()
+    with (
+        full_disk(folder / "agent", "no folder"),
+        aggregator(tmp_path) as books,
+        node_agent(folder, books.url, PUSH_MEMORY_KIBIBYTES="2") as agent,
+    ):
+        agent.start()
+        with job(tmp_path, agent, "toy") as toy:
+            toy.start()
+            until(lambda: books.run("toy"), "the run at the aggregator")
+            books.kill()
+            until(lambda: lost_in(agent.page(), "memory"), "a batch that is lost")
+            books.start()
+            until(
+                lambda: agent.page().one("goodput_spool_batches") == 0,
+                "everything that was kept, delivered",
+            )
+            toy.passes(toy.step() + 20)
+            assert toy.finish() == [0]
+            books.ended("toy")
+        lost = lost_in(agent.page(), "memory")
+        missing = until(
+            lambda: books.page().one("goodput_ingest_missing_batches"), "a gap"
+        )
+
+    assert missing in {lost, lost - 1}
+
+
+def lost_in(page: Page, reason: str) -> float:
+    """Return how many batches an agent has given up for a reason."""
+    return page.sum("goodput_spool_dropped_batches_total", reason=reason)
 
 
 @contextmanager
@@ -198,10 +257,12 @@ def full_disk(folder: Path, trouble: str) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("a small file system of its own needs root")
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    how = "size=64k" if trouble == "disk full" else "size=64k,ro"
+    mount = ["mount", "-t", "tmpfs", "-o", how, "none", str(folder)]
     subprocess.run(mount, check=True)
     try:
-        (folder / "ballast").write_bytes(bytes(60 * 1024))
+        if trouble == "disk full":
+            (folder / "ballast").write_bytes(bytes(60 * 1024))
         yield
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
