@@ -79,7 +79,7 @@ def test_a_pod_that_says_nothing_is_booked_by_guess(tmp_path: Path) -> None:
 
     assert "upper_bound" in json.dumps(run)
     assert suspicion.keys() == {"llama-0"}
-    assert said["inference"] == "1 containers hold whole GPUs for training"
+    assert said["inference"] == "containers that hold whole GPUs for training: 1"
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,14 @@ class HangSuspicion:
         pod, container: Which one.
         confidence: How far its GPUs let one see: high, medium or low.
         ratio: From 0 to 1.
+        odd_ones: UUIDs of its GPUs that do nothing while the others spin.
     """
 
     pod: PodName
     container: str
     confidence: str
     ratio: float
+    odd_ones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from goodput_exporter.services.agent_views import (
     reader_view,
     readiness,
     said_of_guessing,
+    suspects,
 )
 from goodput_exporter.services.from_settings import (
     CLOCK,
@@ -310,6 +311,7 @@ class Agent:
             "nvml_outage": None if self._nvml is None else self._nvml.outage(),
             "holders": "not asked" if look is None else look.detail,
             "senders": self._senders(),
+            "hang_suspects": suspects(self._onlooker),
             "kernel_log": self._around.why_off() or "read",
             "inference": said_of_guessing(self._onlooker, self._clock.now_ns()),
             "unix": str(self._settings.heartbeats.unix_path),

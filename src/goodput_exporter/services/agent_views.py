@@ -81,6 +81,22 @@ def said_of_guessing(onlooker: Onlooker | None, now_ns: int) -> str:
     return "off: inference.enabled is no, or the kubelet is not asked for its pods"
 
 
+def suspects(onlooker: Onlooker | None) -> list[dict[str, object]]:
+    """Return the containers that look like a hang at all, as they are shown."""
+    seen = () if onlooker is None else onlooker.view().suspicions
+    return [
+        {
+            "pod": "/".join(one.pod),
+            "container": one.container,
+            "ratio": one.ratio,
+            "confidence": one.confidence,
+            "gpus_that_do_nothing": one.odd_ones,
+        }
+        for one in seen
+        if one.ratio > 0
+    ]
+
+
 def readiness(reader: ReaderView | None, gpus: GpuInventory | None) -> Verdict:
     """
     Tell whether all GPUs of the PCI bus are seen; a node without any is ready.

@@ -58,6 +58,7 @@ class Onlooker:
         self._used: dict[str, Usage | None] = {}
         self._used_ns = 0
         self._told_ns = 0
+        self._view = InferenceView()
 
     def look(
         self,
@@ -99,13 +100,17 @@ class Onlooker:
                 self._hear(one, now_ns)
 
     def view(self) -> InferenceView:
-        """Return which containers look like a hang that keeps its GPUs busy."""
+        """Return who looked like a hang that keeps its GPUs busy when it was told."""
+        return self._view
+
+    def _viewed(self) -> InferenceView:
         suspicions = tuple(
             HangSuspicion(
                 self._pods[one.container.pod].name,
                 one.container.name,
                 one.confidence,
                 one.ratio,
+                one.odd_ones,
             )
             for one in self._guesses.suspicions()
             if one.container.pod in self._pods
@@ -116,7 +121,7 @@ class Onlooker:
         """Say in a sentence whom this looks at."""
         if self._is_strange(now_ns):
             return "nobody is guessed at: a rank speaks whose pod and GPUs are unknown"
-        return f"{len(self._containers)} containers hold whole GPUs for training"
+        return f"containers that hold whole GPUs for training: {len(self._containers)}"
 
     def _hear(self, report: RankReport, now_ns: int) -> None:
         pods = self._speakers(report, now_ns)
@@ -191,6 +196,7 @@ class Onlooker:
         if now_ns - self._told_ns < TOLD_NS:
             return []
         self._told_ns = now_ns
+        self._view = self._viewed()
         return self._guesses.reports()
 
 

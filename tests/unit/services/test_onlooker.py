@@ -19,6 +19,7 @@ from goodput_exporter.domain.observations import (
 )
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Phase
+from goodput_exporter.services.agent_views import suspects
 from goodput_exporter.services.onlooker import Onlooker, containers_of
 from goodput_exporter.sources.cgroup_usage import CgroupUsage
 from goodput_exporter.sources.pod_directory import (
@@ -136,7 +137,7 @@ def test_a_stranger_is_known_by_its_gpus(node: Node) -> None:
     node.lives(1, hello)
 
     assert node.lives(30, rank(None)) == []
-    assert "1 containers" in node.onlooker.state(START_NS)
+    assert "for training: 1" in node.onlooker.state(START_NS)
 
 
 def test_a_container_that_ends_is_told_with_its_exit_code(node: Node) -> None:
@@ -182,6 +183,7 @@ def test_a_hang_at_full_load_is_suspected(node: Node) -> None:
     assert [one.ratio for one in calm] == [0.0]
     assert (suspect.pod, suspect.container) == (NAME, "train")
     assert (suspect.ratio, suspect.confidence) == (1.0, "medium")
+    assert [one["pod"] for one in suspects(node.onlooker)] == ["ml/llama-0"]
 
 
 def test_a_driver_that_hangs_shows_nothing(node: Node) -> None:
