@@ -175,8 +175,8 @@ STEPS = (
         "3",
         "a fresh start counts as restored at the first step",
         "progress",
-        "step = -1 if progress.first_step is None else progress.first_step - 1",
-        "step = -1 if progress.first_step is None else progress.first_step",
+        "step = progress.first_step - 1",
+        "step = progress.first_step",
         of.a_fresh_start,
     ),
     _(

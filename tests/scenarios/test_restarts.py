@@ -122,6 +122,16 @@ def test_down_lasts_until_the_replacement_exists() -> None:
     assert where(story, RunState.RESTORING) == [(105, 110)]
 
 
+@pytest.mark.parametrize("number", [0, 1, 50])
+def test_a_run_may_begin_its_steps_at_any_number(number: int) -> None:
+    """A fresh start says that it resumes from nothing; five steps are five."""
+    rank = Rank(inc="a" * 16, pid=1).init(5).declare(-1)
+    story = tell(rank.steps(number, number + 4, each=10).bye(), rules=PINNED)
+
+    assert story.fold.steps_first == 5
+    assert story.live()["productive"] == 50
+
+
 def test_redone_steps_are_recomputing_and_known_at_the_restart() -> None:
     """Lost steps are published with the restart, before the first is redone."""
     story = tell(

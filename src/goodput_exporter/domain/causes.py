@@ -65,6 +65,7 @@ def locate(fold: Fold, incident: Interruption, rank: int | None) -> None:
     incident.nodes = sorted({seat.node for seat in crew if seat.node})
     incident.nodes = incident.nodes or list(placed.nodes)
     incident.pods = sorted({*(seat.pod for seat in crew), *placed.pods})
+    incident.seats = {seat.pod: seat.node for seat in crew}
     worlds = [life.world_size for life in fold.lives.values()]
     world = max(worlds, default=-1)
     is_ranked = all(seat.index is not None for seat in crew)
@@ -72,14 +73,26 @@ def locate(fold: Fold, incident: Interruption, rank: int | None) -> None:
         incident.first_node = crew[rank * len(crew) // world].node
 
 
-def _is_about(incident: Interruption, seen: Evidence) -> bool:
+def _began_on(fold: Fold, incident: Interruption, window: Evidence, node: str) -> bool:
+    """Tell whether something befell a node, or a pod on it, before the end."""
+    here = {f"pod/{pod}" for pod, where in incident.seats.items() if where == node}
+    return any(
+        seen.kind is not Kind.MAINTENANCE_WINDOW
+        and (seen.place == f"node/{node}" or seen.place in here)
+        and window.at_ns <= seen.at_ns <= incident.detected_ns
+        for seen in fold.seen
+    )
+
+
+def _is_about(fold: Fold, incident: Interruption, seen: Evidence) -> bool:
     """Tell whether an observation is about where the run was, and not of elsewhere."""
     kind, _, name = seen.place.partition("/")
     if kind == "node" and incident.nodes:
         # A window explains what breaks on its node, and not on the run's others.
         is_window = seen.kind is Kind.MAINTENANCE_WINDOW
-        if is_window and incident.first_node:
-            return name == incident.first_node
+        if is_window and incident.first_node not in {"", name}:
+            # The first of its ranks to end may be one that nobody heard of.
+            return name in incident.nodes and _began_on(fold, incident, seen, name)
         return name in incident.nodes
     if kind == "pod" and incident.pods:
         return name in incident.pods
@@ -93,7 +106,8 @@ def verdict_of(fold: Fold, incident: Interruption) -> Verdict:
         seen
         for seen in fold.seen
         # What comes when all ranks are back is of the next interruption, if any.
-        if (until_ns is None or seen.at_ns <= until_ns) and _is_about(incident, seen)
+        if (until_ns is None or seen.at_ns <= until_ns)
+        and _is_about(fold, incident, seen)
     ]
     seen = [*incident.ending, *about]
     return explain(incident.detected_ns, seen, since_ns=incident.since_ns)

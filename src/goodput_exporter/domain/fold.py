@@ -81,6 +81,7 @@ class Interruption:
         said, ending: What the ended process said of its end, in words and as
             evidence; *evidence* is these and what else decided.
         nodes, pods: Where the run was; empty where nobody knows.
+        seats: Which of the pods was on which node.
         first_node: Where the first rank to end was; empty likewise.
         corrected_by, note: Of a person's correction; no rule overrules it.
     """
@@ -105,6 +106,7 @@ class Interruption:
     tokens_lost: int | None = None
     nodes: list[str] = field(default_factory=list)
     pods: list[str] = field(default_factory=list)
+    seats: dict[str, str] = field(default_factory=dict)
     first_node: str = ""
     corrected_by: str = ""
     note: str = ""

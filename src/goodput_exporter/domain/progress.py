@@ -124,8 +124,12 @@ def restore(progress: Progress, step: int, life: Life, at_ns: int) -> int | None
         The step that the run went back to, or None where this is no news.
     """
     if step < 0:
+        if progress.first_step is None:
+            # Before the first step ever: its number is known when it is complete.
+            life.joined_epoch = life.declared_epoch = progress.epoch
+            return None
         # A fresh start resumes from before the first step the run ever made.
-        step = -1 if progress.first_step is None else progress.first_step - 1
+        step = progress.first_step - 1
     follows = life.joined_epoch < progress.epoch
     joins = life.declared_epoch < 0 and life.starts_up_at(at_ns)
     repeats = step == progress.restored and life.declared_epoch < progress.epoch

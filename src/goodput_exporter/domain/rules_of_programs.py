@@ -108,6 +108,27 @@ SYMPTOMS: Final = (
         "kubernetes/kubernetes issue 141483.",
     ),
     Rule(
+        "container-killed",
+        Cause.UNKNOWN,
+        Role.SYMPTOM,
+        Kind.CONTAINER_EXIT,
+        ("signal 9",),
+        before_ns=SKEW_NS,
+        after_ns=WHOLE_SECOND_NS,
+        why="Nobody says who sent it; the others are told to go after it, and their "
+        "SIGTERM began nothing.",
+    ),
+    Rule(
+        "container-killed-in-place",
+        Cause.UNKNOWN,
+        Role.SYMPTOM,
+        Kind.CONTAINER_RESTART,
+        ("signal 9",),
+        before_ns=SKEW_NS,
+        after_ns=WHOLE_SECOND_NS,
+        why="The same where the kubelet starts the container again.",
+    ),
+    Rule(
         "container-crashed",
         Cause.APPLICATION_ERROR,
         Role.SYMPTOM,

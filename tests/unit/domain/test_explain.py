@@ -131,11 +131,23 @@ def test_without_the_lost_node_its_traces_keep_the_program_from_blame() -> None:
     assert (verdict.cause, verdict.rule) == (Cause.OTHER, "orphaned")
 
 
+def test_the_others_that_are_told_to_go_after_a_kill_began_nothing() -> None:
+    """Nobody says who killed it; the SIGTERM of the rest is nobody's error."""
+    verdict = explain(
+        END_NS,
+        [
+            seen(Kind.CONTAINER_EXIT, exit_reason(137), -1),
+            seen(Kind.PROCESS_EXIT, exit_reason(143), 0),
+        ],
+    )
+
+    assert (verdict.cause, verdict.rule) == (Cause.UNKNOWN, "container-killed")
+
+
 @pytest.mark.parametrize(
     "echo",
     [
         seen(Kind.CONTAINER_EXIT, exit_reason(143), 0),
-        seen(Kind.CONTAINER_EXIT, exit_reason(137), 0),
         seen(Kind.EVENT, "Pod/Killing", 0),
         seen(Kind.XID, "45", 0),
         seen(Kind.NVRX_CYCLE, "cycle 3 ended", 1),

@@ -147,9 +147,13 @@ def test_a_fresh_start_is_just_before_the_first_step_ever(
     assert restore(progress, -1, life(joined=1), 100) == fresh
 
 
-def test_a_fresh_start_of_a_run_without_steps_is_before_step_zero() -> None:
-    """There is no other number to go by."""
-    assert restore(Progress(), -1, life(), 0) == -1
+def test_a_fresh_start_of_a_run_without_steps_is_no_news() -> None:
+    """Its first step may have any number: which, is known when it is complete."""
+    progress, rank = Progress(), life()
+    assert restore(progress, -1, rank, 0) is None
+    complete(progress, mark(50, 1), rank, PATIENCE)
+
+    assert (progress.first_step, progress.position) == (50, 50)
 
 
 def test_going_back_within_a_lineage_begins_another() -> None:
