@@ -102,6 +102,30 @@ COMMANDS = {
             Argument("--format", help="csv or json [csv]", choices=("csv", "json")),
         ),
     ),
+    "costs export": Command(
+        "goodput_exporter.services.costs_commands",
+        "write what GPU time cost by state, cause, run, pool and team; idle GPUs too",
+        (
+            Argument("--prices", help="a price book in TOML; it must be given"),
+            *WINDOW,
+            Argument(
+                "--format",
+                help="csv, or focus for FinOps tools [csv]",
+                choices=("csv", "focus"),
+            ),
+            Argument("--out", help="a new file [standard output]"),
+            Argument(
+                "--rule",
+                help="who pays for GPUs that nobody held: teams as they asked, or none "
+                "[asked]",
+                choices=("asked", "none"),
+            ),
+            Argument(
+                "--gpu-model", help="of the runs, where the ledger has no cluster book"
+            ),
+            Argument("--node-pool", help="likewise"),
+        ),
+    ),
     "doctor": Command(
         "goodput_exporter.services.doctor_commands",
         "say why a run is missing, unverified or unobserved, and what to change",

@@ -1,0 +1,263 @@
+"""``goodput-exporter costs export``: what every GPU-hour cost, and who pays for it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TextIO
+
+from goodput_exporter.analysis.allocation import Allocation, Rule, allocate
+from goodput_exporter.analysis.focus import Billing, focus_csv, focus_rows
+from goodput_exporter.analysis.money import (
+    NS_PER_HOUR,
+    Charge,
+    Cost,
+    amounts,
+    charges,
+    cost_by,
+    cost_of,
+    verify_reconciles,
+)
+from goodput_exporter.analysis.prices import PriceBook
+from goodput_exporter.analysis.rounding import rounded
+from goodput_exporter.analysis.usage import Place
+from goodput_exporter.clock import LedgerClock
+from goodput_exporter.config import Settings
+from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.errors import ConfigError, LedgerError
+from goodput_exporter.ledger.ledger import Reader
+from goodput_exporter.services.asked_windows import window_of
+from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.reading_runs import whole_of
+from goodput_exporter.services.reading_usage import Used, cluster_lines, read_used
+from goodput_exporter.services.report_commands import price_book_of
+
+COLUMNS: Final = (
+    "by",
+    "name",
+    "gpu_ns",
+    "gpu_hours",
+    "currency",
+    "cost",
+    "unpriced_gpu_ns",
+)
+DECIMALS: Final = 6
+
+Name = str | None
+"""A line's name in its table; None is time that has none, an empty field."""
+
+
+def _run(one: Charge) -> Name:
+    return None if one.usage.run is None else str(one.usage.run)
+
+
+GROUPS: Final = MappingProxyType[str, Callable[[Charge], Name]](
+    {
+        "state": lambda one: one.usage.state.value,
+        "cause": lambda one: one.usage.cause.value,
+        "run": _run,
+        "node_pool": lambda one: one.usage.place.node_pool,
+    }
+)
+"""By what a charge is grouped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bills:
+    """
+    Every charge of one window.
+
+    Args:
+        window: Which.
+        used: What the books say.
+        charges: What it costs; about exactly the book's GPU time.
+        allocation: The same by team.
+    """
+
+    window: Span
+    used: Used
+    charges: tuple[Charge, ...]
+    allocation: Allocation
+
+
+def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
+    """
+    Write the costs that are asked for.
+
+    Raises:
+        ConfigError: The command line or the price book is wrong.
+        BadInputError: The books do not say what is asked.
+        LedgerError: The ledger cannot be read, or the file not written.
+    """
+    said = vars(chosen)
+    if said["prices"] is None:
+        msg = "--prices FILE: name a price book; docs/explanation/money.md has one"
+        raise ConfigError(msg)
+    prices = price_book_of(Path(said["prices"]))
+    times, now_ns = (said["from"], said["to"], said["last"]), LedgerClock().now_ns()
+    rule = Rule(said["rule"] or Rule.ASKED.value)
+    place = _place(prices, said["gpu_model"], said["node_pool"])
+    with closing(reader_of(settings)) as ledger:
+        found = bills(
+            ledger,
+            prices,
+            lambda whole: window_of(*times, whole=whole, now_ns=now_ns),
+            rule,
+            place,
+        )
+    is_focus = said["format"] == "focus"
+    text = in_focus(found, settings.identity.cluster) if is_focus else in_csv(found)
+    write(text, None if said["out"] is None else Path(said["out"]), out)
+    return 0
+
+
+def bills(
+    ledger: Reader,
+    prices: PriceBook,
+    window_in: Callable[[Span], Span],
+    rule: Rule,
+    place: Place | None,
+) -> Bills:
+    """
+    Price what the books hold of one window.
+
+    Args:
+        ledger: Where they are.
+        prices: The price book.
+        window_in: Says which window is asked for, of all the time that is booked.
+        rule: Who pays for GPUs that nobody held.
+        place: Which GPUs the runs have, where there is no cluster book.
+
+    Raises:
+        AccountingError: The costs are not about exactly the book's GPU time.
+    """
+    lines = cluster_lines(ledger)
+    spans = [line.span for line in lines]
+    runs = whole_of(ledger.runs())
+    spans += [] if runs is None else [runs]
+    if not spans:
+        msg = "the ledger holds no booked time; nothing can be priced"
+        raise LedgerError(msg)
+    whole = Span(
+        min(span.start_ns for span in spans), max(span.end_ns for span in spans)
+    )
+    window = window_in(whole)
+    used = read_used(ledger, lines, window, place)
+    charged = tuple(charges(used.usages, prices, window))
+    verify_reconciles([cost_of(charged)], used.book_gpu_ns)
+    allocation = allocate(charged, used.asked_gpu_ns, rule)
+    verify_reconciles([allocation.total], used.book_gpu_ns)
+    return Bills(window, used, charged, allocation)
+
+
+def in_csv(found: Bills) -> str:
+    """Return tables by state, cause, run, pool and team; each sums to the total."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for by, group in GROUPS.items():
+        writer.writerows(_rows(by, cost_by(found.charges, group)))
+    writer.writerows(_lines(_teams(found.allocation)))
+    writer.writerows(_rows("total", {None: cost_of(found.charges)}))
+    writer.writerow(("foot", _foot(found), found.used.book_gpu_ns, "", "", "", ""))
+    return text.getvalue()
+
+
+def in_focus(found: Bills, cluster: str) -> str:
+    """
+    Return the charges as FOCUS rows; the billing period is the window.
+
+    Raises:
+        ConfigError: Some time has no price.
+    """
+    start_ns = found.window.start_ns // NS_PER_SECOND * NS_PER_SECOND
+    end_ns = -(-found.window.end_ns // NS_PER_SECOND) * NS_PER_SECOND
+    period = Span(start_ns, end_ns)
+    billing = Billing(cluster, cluster, cluster, cluster, cluster, period)
+    return focus_csv(focus_rows(found.charges, billing))
+
+
+def write(text: str, path: Path | None, out: TextIO) -> None:
+    """
+    Write to a new file, or to *out*.
+
+    Raises:
+        LedgerError: The file exists, or cannot be written.
+    """
+    if path is None:
+        out.write(text)
+        return
+    try:
+        with path.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as exc:
+        msg = (
+            f"--out: {path} cannot be written ({exc.strerror}); name a new file "
+            "in a folder that this user may write"
+        )
+        raise LedgerError(msg) from exc
+
+
+def _place(prices: PriceBook, model: str | None, pool: str | None) -> Place | None:
+    models = sorted({each for each, _ in prices.shelves})
+    if model is None:
+        return Place(models[0], pool) if len(models) == 1 else None
+    if model not in models:
+        msg = (
+            f"--gpu-model {model!r}: {prices.origin} has prices of "
+            f"{', '.join(models) or 'nothing'}"
+        )
+        raise ConfigError(msg)
+    return Place(model, pool)
+
+
+def _teams(allocation: Allocation) -> dict[tuple[str, Name], Cost]:
+    """Return bills in one table, so that held, shared and left sum to the total."""
+    found: dict[tuple[str, Name], Cost] = {}
+    for team, bill in allocation.bills.items():
+        found["team_held", team] = bill.own
+        found["team_shared", team] = bill.shared
+    found["left_with_cluster", None] = allocation.left
+    return {at: cost for at, cost in found.items() if cost.gpu_ns}
+
+
+def _rows(by: str, costs: Mapping[Name, Cost]) -> list[Sequence[object]]:
+    return _lines({(by, name): cost for name, cost in costs.items()})
+
+
+def _lines(costs: Mapping[tuple[str, Name], Cost]) -> list[Sequence[object]]:
+    money = amounts(costs, decimals=DECIMALS)
+    hours = rounded(
+        {at: cost.gpu_ns for at, cost in costs.items()},
+        per_unit=NS_PER_HOUR,
+        decimals=DECIMALS,
+    )
+    return [
+        (
+            *at,
+            cost.gpu_ns,
+            f"{hours[at]:f}",
+            cost.currency or "",
+            "" if (amount := money[at]) is None else f"{amount:f}",
+            cost.unpriced_gpu_ns,
+        )
+        for at, cost in costs.items()
+    ]
+
+
+def _foot(found: Bills) -> str:
+    if not found.used.is_cluster:
+        return (
+            "run time only: there is no cluster book in this window; GPUs that no run "
+            "asked for are not here; all of the run book's GPU-ns are in each table"
+        )
+    return (
+        "all of the cluster book's GPU-ns (live view) are in each table, exactly; "
+        f"idle GPUs by rule {found.allocation.rule.value}"
+    )
