@@ -17,6 +17,7 @@ from goodput_exporter.errors import AccountingError
 from goodput_exporter.report.account import AccountReport, report_of_costs
 from goodput_exporter.report.comparing import Comparison
 from goodput_exporter.report.doubts import doubts
+from goodput_exporter.report.estimates import ettr_sentences
 from goodput_exporter.report.proof import Proof, prove, together
 from goodput_exporter.report.reliability import (
     Reliability,
@@ -69,6 +70,7 @@ class Sheet:
         reliability: None where statistics are not installed, or nothing is booked.
         advice, doubts: In sentences.
         comparison: Two runs or attempts, if asked for.
+        expected: Estimates beside what was realised, in sentences.
     """
 
     subject: str
@@ -87,6 +89,7 @@ class Sheet:
     advice: tuple[str, ...]
     doubts: tuple[str, ...]
     comparison: Comparison | None = None
+    expected: tuple[str, ...] = ()
 
     @property
     def bad_gpu_ns(self) -> int:
@@ -175,6 +178,9 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         advice=_advice(histories, window) if with_statistics else (),
         doubts=doubts(histories, account, whole, window),
         comparison=comparison,
+        expected=ettr_sentences(_largest(histories, window), window)
+        if with_statistics
+        else (),
     )
     require_agreement(made)
     return made
@@ -261,9 +267,11 @@ def _reliability(
 
 def _advice(runs: Sequence[History], window: Span) -> tuple[str, ...]:
     """Return advice for the runs that hold the most GPU time."""
+    return tuple(advice_sentence(run, window) for run in _largest(runs, window))
 
+
+def _largest(runs: Sequence[History], window: Span) -> list[History]:
     def held_ns(run: History) -> int:
         return sum(stretch.gpu_ns_in(window) for stretch in run.stretches(View.LIVE))
 
-    large = sorted(runs, key=held_ns, reverse=True)
-    return tuple(advice_sentence(run, window) for run in large[:MOST_ADVICE])
+    return sorted(runs, key=held_ns, reverse=True)[:MOST_ADVICE]

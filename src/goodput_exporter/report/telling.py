@@ -197,6 +197,7 @@ def reliability_words(found: Reliability | None, made: Sheet) -> list[str]:
             "recoverys", "recoveries"
         ),
         f"Effective training time ratio (ETTR): {ettr}.",
+        *made.expected,
     ]
     if found.mttr.too_narrow:
         words.append("Recovery times spread widely: their limits promise too much.")
