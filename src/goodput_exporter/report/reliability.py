@@ -16,6 +16,7 @@ from goodput_exporter.analysis.rates import RateTable, rates_by_cause, rates_by_
 from goodput_exporter.analysis.records import Interruption, NodeTime, RunBook
 from goodput_exporter.analysis.statistics import MeanTime, mtti, mttr
 from goodput_exporter.analysis.stretches import Stretch, account_of
+from goodput_exporter.analysis.suspects import Suspect, suspect_nodes
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report.proof import terms_of
@@ -32,12 +33,14 @@ class Reliability:
         rates: Failures per 1,000 node-days by GPU model; None where no time of
             nodes is known.
         causes: Interruptions per 1,000 node-days by cause; None likewise.
+        suspects: Nodes that fail too often for chance; None likewise.
     """
 
     mtti: MeanTime
     mttr: MeanTime
     rates: RateTable | None
     causes: RateTable | None
+    suspects: tuple[Suspect, ...] | None = None
 
 
 def run_book(run: History, window: Span, view: View) -> RunBook | None:
@@ -74,6 +77,7 @@ def reliability(books: Sequence[RunBook], nodes: Sequence[NodeTime]) -> Reliabil
         mttr(every),
         rates_by_model(nodes, every) if nodes else None,
         rates_by_cause(nodes, every) if nodes else None,
+        suspect_nodes(nodes, every) if nodes else None,
     )
 
 

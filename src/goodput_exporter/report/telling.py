@@ -12,7 +12,8 @@ from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
 from goodput_exporter.analysis.rates import RateTable
 from goodput_exporter.analysis.records import DELIBERATE
 from goodput_exporter.analysis.rounding import rounded
-from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
+from goodput_exporter.analysis.suspects import Suspect
+from goodput_exporter.domain.states import LAYER_OF, Cause, Layer, RunState
 from goodput_exporter.report.account import hours_decimals
 from goodput_exporter.report.proof import Term
 from goodput_exporter.report.reliability import Reliability, mean_time_words
@@ -206,12 +207,29 @@ def reliability_words(found: Reliability | None, made: Sheet) -> list[str]:
         words.append("Planned, deliberate and scale-in stops count in no mean time.")
     if found.rates is None or found.causes is None:
         words.append(
-            "Failures per 1,000 node-days are not known: no source told on which "
-            "nodes the runs were."
+            "Failures per 1,000 node-days and suspect nodes are not known: no source "
+            "told on which nodes the runs were."
         )
     else:
         words += [*_rates(found.rates, ""), *_rates(found.causes, "caused by ")]
+        words += _suspects(found.suspects or ())
+    if any(one.cause is Cause.PREEMPTED for one in made.costliest):
+        words.append(
+            "What restarts cost the runs that were preempted for them is not known: "
+            "the ledger does not say who preempted whom."
+        )
     return words
+
+
+def _suspects(found: tuple[Suspect, ...]) -> list[str]:
+    if not found:
+        return ["No node fails more often than chance explains; that is no proof."]
+    return [
+        f"Suspect node {shown(one.node)}: {count(one.failures, 'failure')} where "
+        f"{one.expected:.1f} are likely, in {count(one.runs, 'run')} "
+        f"(chance {one.p_value:.1%})."
+        for one in found
+    ]
 
 
 def incident_name(one: IncidentRecord, made: Sheet) -> str:
