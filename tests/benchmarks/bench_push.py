@@ -287,7 +287,7 @@ def catch_up() -> tuple[float, int, int, float]:
             while spool.waiting().records:
                 late.step()
             took = time.monotonic() - began
-            late.close()
+            late.abandon()
         return took, waiting.records, waiting.bytes, late.counts.requests
 
 

@@ -137,9 +137,10 @@ def _reaches(sign: _Sign, end_ns: int, since_ns: int | None) -> bool:
     if sign.rule.role is Role.OVERRIDES:
         until_ns = sign.seen.until_ns
         return sign.seen.at_ns <= end_ns and (until_ns is None or end_ns < until_ns)
+    # By its own date: how long after the fact it came at most, nobody knows.
+    if since_ns is not None and sign.seen.at_ns < since_ns:
+        return False
     earliest_ns = end_ns - sign.rule.before_ns
-    if since_ns is not None:
-        earliest_ns = max(earliest_ns, since_ns)
     return earliest_ns <= sign.began_ns <= end_ns + sign.rule.after_ns
 
 

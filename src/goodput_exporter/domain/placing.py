@@ -59,9 +59,7 @@ def place(fold: Fold, placement: Placement, rules: Rules) -> None:
     elif placement.stage is Stage.RUNNING:
         _all_run(fold, at_ns, was_out=was_out)
     elif ran_on and placement.running >= ran_on:
-        # It grows: nothing of it is gone, and it steps on until more is there.
-        fold.stepping_on = True
-        shrink(fold, placement.running if placement.running < fold.asked else None)
+        _grow(fold, placement)
     elif ran_on:
         fold.last_exit_ns = max(fold.last_exit_ns, at_ns)
         _lose_pods(fold, placement, rules, was_out=was_out)
@@ -84,6 +82,17 @@ def _fails_to_start(placement: Placement, before: Placement | None) -> bool:
         return False
     # A device that is not there is told as OutOf and its name.
     return placement.reason in NEVER_STARTS or placement.reason.startswith("OutOf")
+
+
+def _grow(fold: Fold, placement: Placement) -> None:
+    """
+    More is asked for, and nothing is gone: that interrupts nobody.
+
+    One that is declared elastic steps on meanwhile; of another it shows when it does.
+    """
+    if placement.is_elastic:
+        fold.stepping_on = True
+        shrink(fold, placement.running if placement.running < fold.asked else None)
 
 
 def _ran_on(before: Placement | None) -> int:

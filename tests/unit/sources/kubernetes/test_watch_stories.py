@@ -15,6 +15,7 @@ from goodput_exporter.sources.kubernetes.objects import Workload
 from goodput_exporter.sources.kubernetes.standing import State
 from goodput_exporter.sources.kubernetes.troubles import Trouble
 from tests.fakes.follower import Follower
+from tests.fakes.kube_clerk import status
 from tests.fakes.kube_objects import NODES as AT_NODES
 from tests.fakes.kube_objects import PODS as AT_PODS
 from tests.fakes.kube_objects import node, pod
@@ -26,7 +27,6 @@ from tests.fakes.kube_server import (
     first,
     nothing,
     refuse,
-    status,
     stream,
 )
 
