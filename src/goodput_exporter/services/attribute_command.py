@@ -78,7 +78,8 @@ def cause_of(text: str | None) -> Cause:
     """
     known = [cause.value for cause in Cause if cause is not Cause.NONE]
     if text not in known:
-        msg = f"--cause {text}: an incident is due to one of {', '.join(known)}"
+        said = "--cause is missing" if text is None else f"--cause {text}"
+        msg = f"{said}: an incident is due to one of {', '.join(known)}"
         raise ConfigError(msg)
     return Cause(text)
 
