@@ -132,7 +132,7 @@ def test_without_an_exporter_the_ledger_is_read(settings: Settings) -> None:
     assert "Connection refused" in said
     assert ".sock: no such file" in said
     assert "1.0% of its time was seen by nobody" in said
-    assert "1 incidents have no cause" in said
+    assert "1 incident has no cause" in said
 
 
 def test_a_name_near_one_in_the_ledger_is_offered(settings: Settings) -> None:
