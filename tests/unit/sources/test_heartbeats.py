@@ -364,7 +364,8 @@ def test_a_sender_cannot_fill_our_descriptor_table(
         drain_until(source, lambda _: source.counts().accepted["unix"] == 9)
         after = len(list(Path("/proc/self/fd").iterdir()))
 
-    assert after == before
+    # Others of this process may close some of theirs meanwhile; 24 came with these.
+    assert after <= before
 
 
 def test_a_datagram_over_the_bound_is_refused_whole(
