@@ -27,8 +27,8 @@ from pathlib import Path
 from statistics import median
 
 from goodput_exporter.domain.observations import GpuSample
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Orders
 from tests.fakes.nvml.driver import FakeDriver, compile_library, install
 
 GPUS = 16
@@ -38,8 +38,8 @@ MIB = 2**20
 DIRECT = """
 import sys, time
 import pynvml
-from goodput_exporter.sources.nvml_device import Device
-from goodput_exporter.sources.nvml_wire import Orders, encode
+from goodput_exporter.sources.nvml.device import Device
+from goodput_exporter.sources.nvml.wire import Orders, encode
 pynvml.nvmlInit()
 gpus, ticks = int(sys.argv[1]), int(sys.argv[2])
 orders = Orders(1.0, events=False)

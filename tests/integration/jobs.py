@@ -19,6 +19,12 @@ TRAIN: Final = """
 import pathlib, sys
 import goodput_sdk as gp
 
+def write(file, text):
+    # Killed at any moment, it leaves the old text or the new one.
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
 folder, last, rank = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 kept, stop = folder / f"kept-{rank}", folder / "stop"
 hb = gp.init()
@@ -35,8 +41,8 @@ while step < last and not stop.exists():
     if step % 400 == 20:
         with hb.checkpoint(step):
             sum(range(100_000))
-            kept.write_text(str(step))
-    (folder / f"at-{rank}").write_text(str(step))
+            write(kept, str(step))
+    write(folder / f"at-{rank}", str(step))
 hb.close()
 """
 FOR_EVER: Final = 10**9

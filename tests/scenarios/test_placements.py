@@ -266,7 +266,10 @@ def test_a_placement_that_comes_late_holds_from_the_line_on() -> None:
     late = pods.said.pop()
     story = Observer(PINNED)
     story.watch([*pods.said, *observations([first(2).cut(8)])], 200)
-    story.watch([late], 200)
-    story.watch([late], 201)
+    sealed_s = story_s(story.fold.line_ns or 0)
+    story.watch([late], 300)
 
-    assert where(story, RunState.SCHEDULING) == [] or books_close(story)
+    assert sealed_s == 195
+    assert where(story, RunState.DOWN) == [(115, sealed_s)]
+    assert where(story, RunState.SCHEDULING) == [(sealed_s, 295)]
+    assert books_close(story)

@@ -21,7 +21,7 @@ from goodput_exporter.services.push import Pusher, PushThread
 from goodput_exporter.sources.cgroup_usage import CgroupUsage
 from goodput_exporter.sources.identity import Pods
 from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods
-from goodput_exporter.sources.nvml_host import Host
+from goodput_exporter.sources.nvml.host import Host
 from goodput_exporter.sources.podresources.socket_paths import roots
 from goodput_exporter.sources.podresources.source import Looker, PodResourcesSource
 

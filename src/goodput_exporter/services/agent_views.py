@@ -13,7 +13,7 @@ from goodput_exporter.domain.observations import GpuInventory
 from goodput_exporter.exposition.agent_app import Verdict
 from goodput_exporter.services.agent_parts import Pushing
 from goodput_exporter.services.onlooker import Onlooker
-from goodput_exporter.sources.nvml import NvmlSource
+from goodput_exporter.sources.nvml.source import NvmlSource
 from goodput_exporter.sources.podresources.attributor import Attributor
 from goodput_exporter.sources.podresources.listing import Look
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_host import Host
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.host import Host
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Orders
 
 
 def udp_of(settings: Settings) -> tuple[str, int] | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter.sources.nvml_host import Host
-from goodput_exporter.sources.nvml_search import LOADER, Nodes
+from goodput_exporter.sources.nvml.host import Host
+from goodput_exporter.sources.nvml.search import LOADER, Nodes
 
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 LIBRARY = "libnvidia-ml.so.1"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection
 import pytest
 
 from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_host import Host
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.host import Host
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Orders
 from tests.fakes.nvml.driver import FakeDriver
 
 PATIENCE_SECONDS = 15.0

@@ -6,8 +6,8 @@ import select
 import time
 from collections.abc import Mapping
 
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_wire import Began, Listed, Message, Orders
+from goodput_exporter.sources.nvml.process import ChildProcess
+from goodput_exporter.sources.nvml.wire import Began, Listed, Message, Orders
 
 
 class StuckChild(ChildProcess):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter.sources.nvml import NvmlSource
+from goodput_exporter.sources.nvml.source import NvmlSource
 from tests.fakes.nvml.driver import FakeDriver, compile_library, install
 from tests.fakes.nvml.story import source_on
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.observations import GpuLost
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Orders
 from tests.fakes.nvml.driver import FakeDriver, install
 from tests.fakes.nvml.story import (
     all_fresh,

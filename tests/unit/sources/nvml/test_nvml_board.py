@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.sources.nvml_board import Board
-from goodput_exporter.sources.nvml_wire import Answered, Began, Failed, Listed
+from goodput_exporter.sources.nvml.board import Board
+from goodput_exporter.sources.nvml.wire import Answered, Began, Failed, Listed
 
 SECOND = 1_000_000_000
 OFFSET = 1_700_000_000 * SECOND

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from goodput_exporter.domain.observations import Throttled
-from goodput_exporter.sources.nvml_readings import CLOCK_REASONS, reasons
+from goodput_exporter.sources.nvml.readings import CLOCK_REASONS, reasons
 
 NOT_THROTTLED: Final = frozenset({"gpu_idle"})
 """A reason for low clocks that costs nobody anything."""

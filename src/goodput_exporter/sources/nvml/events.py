@@ -10,8 +10,8 @@ from typing import Final
 
 import pynvml
 
-from goodput_exporter.sources.nvml_errors import describe
-from goodput_exporter.sources.nvml_wire import Happened, Message, Watching
+from goodput_exporter.sources.nvml.errors import describe
+from goodput_exporter.sources.nvml.wire import Happened, Message, Watching
 
 WAIT_MS: Final = 5000
 """How long one wait lasts; also how late a watch that is no longer wanted ends."""

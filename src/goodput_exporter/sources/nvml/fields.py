@@ -9,13 +9,13 @@ from typing import Final
 
 import pynvml
 
-from goodput_exporter.sources.nvml_errors import (
+from goodput_exporter.sources.nvml.errors import (
     DEVICE_IS_DOWN,
     NVML_IS_DOWN,
     STALE,
     UNSUPPORTED,
 )
-from goodput_exporter.sources.nvml_wire import Counted
+from goodput_exporter.sources.nvml.wire import Counted
 
 MOST_COUNT: Final = 2**53
 """No error counter comes near; beyond it the value is not one."""

@@ -7,26 +7,26 @@ from types import ModuleType
 
 import pynvml
 
-from goodput_exporter.sources.nvml_errors import (
+from goodput_exporter.sources.nvml.errors import (
     DEVICE_IS_DOWN,
     NVML_IS_DOWN,
     UNSUPPORTED,
     DriverGoneError,
     describe,
 )
-from goodput_exporter.sources.nvml_events import Watch
-from goodput_exporter.sources.nvml_fields import Fields
-from goodput_exporter.sources.nvml_gpm import Activity
-from goodput_exporter.sources.nvml_mig import partition
-from goodput_exporter.sources.nvml_processes import PROCESSES
-from goodput_exporter.sources.nvml_readings import (
+from goodput_exporter.sources.nvml.events import Watch
+from goodput_exporter.sources.nvml.fields import Fields
+from goodput_exporter.sources.nvml.gpm import Activity
+from goodput_exporter.sources.nvml.mig import partition
+from goodput_exporter.sources.nvml.processes import PROCESSES
+from goodput_exporter.sources.nvml.readings import (
     ACTIVITY,
     PCIE,
     READINGS,
     Reading,
     up_to,
 )
-from goodput_exporter.sources.nvml_wire import (
+from goodput_exporter.sources.nvml.wire import (
     Answered,
     Counted,
     Failed,

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.nvml_wire import Message, Orders, decode
+from goodput_exporter.sources.nvml.wire import Message, Orders, decode
 
-CHILD: Final = (sys.executable, "-m", "goodput_exporter.sources.nvml_child")
+CHILD: Final = (sys.executable, "-m", "goodput_exporter.sources.nvml.child")
 LONGEST_LINE: Final = 65_536
 
 

@@ -11,10 +11,10 @@ from goodput_exporter.domain.observations import (
     GpuLost,
     GpuSample,
 )
-from goodput_exporter.sources.nvml_roster import NS_PER_SECOND, Roster
-from goodput_exporter.sources.nvml_sample import Rare, health_of, layout_of, sample_of
-from goodput_exporter.sources.nvml_throttle import ThrottleClock
-from goodput_exporter.sources.nvml_wire import (
+from goodput_exporter.sources.nvml.roster import NS_PER_SECOND, Roster
+from goodput_exporter.sources.nvml.sample import Rare, health_of, layout_of, sample_of
+from goodput_exporter.sources.nvml.throttle import ThrottleClock
+from goodput_exporter.sources.nvml.wire import (
     Answered,
     Began,
     Counted,

@@ -20,9 +20,9 @@ import time
 import msgspec
 import pynvml
 
-from goodput_exporter.sources.nvml_device import Device
-from goodput_exporter.sources.nvml_errors import STALE, DriverGoneError, describe
-from goodput_exporter.sources.nvml_wire import (
+from goodput_exporter.sources.nvml.device import Device
+from goodput_exporter.sources.nvml.errors import STALE, DriverGoneError, describe
+from goodput_exporter.sources.nvml.wire import (
     DETAIL_CHARS,
     Answered,
     Began,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter.sources.nvml_search import (
+from goodput_exporter.sources.nvml.search import (
     LOADER,
     NAME,
     Library,

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from goodput_exporter.domain.observations import MigLayout
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Orders
 from tests.fakes.nvml.driver import FakeDriver
 from tests.fakes.nvml.story import QUICK, all_fresh, fresh, source_on, until, uuid
 

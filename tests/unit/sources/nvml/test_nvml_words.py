@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.observations import GpuLost, GpuSample
-from goodput_exporter.sources.nvml_notices import Notices
-from goodput_exporter.sources.nvml_outage import outage_of
-from goodput_exporter.sources.nvml_pci import nvidia_gpus
-from goodput_exporter.sources.nvml_processes import are_pids
-from goodput_exporter.sources.nvml_wire import Answered, Unavailable, decode, encode
+from goodput_exporter.sources.nvml.notices import Notices
+from goodput_exporter.sources.nvml.outage import outage_of
+from goodput_exporter.sources.nvml.pci import nvidia_gpus
+from goodput_exporter.sources.nvml.processes import are_pids
+from goodput_exporter.sources.nvml.wire import Answered, Unavailable, decode, encode
 
 SAMPLE = GpuSample(0, "GPU-a", "H100", 1, unsupported=frozenset({"power_watts"}))
 LOST = GpuLost(0, 1, "GPU-a", 15, "lost", "GPU is lost")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from goodput_exporter.sources.nvml_readings import Reading
+from goodput_exporter.sources.nvml.readings import Reading
 
 TRIES: Final = 3
 """The list may grow between the call that sizes it and the call that fills it."""

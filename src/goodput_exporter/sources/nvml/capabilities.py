@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from goodput_exporter.sources.nvml_search import LOADER, Library, Nodes
+from goodput_exporter.sources.nvml.search import LOADER, Library, Nodes
 
 
 @dataclass(frozen=True, slots=True)

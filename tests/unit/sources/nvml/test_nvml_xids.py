@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from goodput_exporter.domain.xids import XidClass
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_wire import Happened, Watching
-from goodput_exporter.sources.nvml_xids import MOST_ROWS, XidLog
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Happened, Watching
+from goodput_exporter.sources.nvml.xids import MOST_ROWS, XidLog
 from tests.fakes.nvml.driver import FakeDriver
 from tests.fakes.nvml.story import all_fresh, fresh, lost, source_on, until, uuid
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.observations import GpuSample
-from goodput_exporter.sources.nvml import NvmlSource
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_wire import Listed, Orders, encode
+from goodput_exporter.sources.nvml.process import ChildProcess
+from goodput_exporter.sources.nvml.source import NvmlSource
+from goodput_exporter.sources.nvml.wire import Listed, Orders, encode
 from tests.fakes.nvml.driver import FakeDriver, install
 from tests.fakes.nvml.story import (
     PATIENCE_SECONDS,
@@ -383,8 +383,8 @@ def test_closing_waits_for_no_driver(driver: FakeDriver) -> None:
 
 PARENT = """
 import os, sys
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.process import ChildProcess
+from goodput_exporter.sources.nvml.wire import Orders
 read_fd, _ = os.pipe()
 child = ChildProcess(Orders(0.05))
 while not child.receive(10.0, read_fd):

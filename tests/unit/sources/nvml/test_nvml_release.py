@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter.sources.nvml import NvmlSource
+from goodput_exporter.sources.nvml.source import NvmlSource
 from tests.fakes.nvml.driver import FakeDriver
 from tests.fakes.nvml.story import all_fresh, fresh, lost, until, uuid
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Final
 
-from goodput_exporter.sources.nvml_errors import STALE, UNSUPPORTED
-from goodput_exporter.sources.nvml_wire import Instance, Partitioned
+from goodput_exporter.sources.nvml.errors import STALE, UNSUPPORTED
+from goodput_exporter.sources.nvml.wire import Instance, Partitioned
 
 BYTES_PER_MIB: Final = 2**20
 TRIES: Final = 3

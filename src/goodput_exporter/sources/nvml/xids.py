@@ -7,7 +7,7 @@ from typing import Final
 
 from goodput_exporter.domain.observations import XidCount
 from goodput_exporter.domain.xids import xid_class
-from goodput_exporter.sources.nvml_wire import Happened, Watching
+from goodput_exporter.sources.nvml.wire import Happened, Watching
 
 MOST_ROWS: Final = 1024
 """Rows of (GPU, code); a driver that invents codes is counted, not remembered."""

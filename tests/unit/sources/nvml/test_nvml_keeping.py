@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.observations import GpuSample
-from goodput_exporter.sources.nvml_memory import recall, remember
-from goodput_exporter.sources.nvml_readings import CLOCK_REASONS, reasons
-from goodput_exporter.sources.nvml_revocation import Revocation, hold_seconds
-from goodput_exporter.sources.nvml_roster import Roster
-from goodput_exporter.sources.nvml_throttle import ThrottleClock
+from goodput_exporter.sources.nvml.memory import recall, remember
+from goodput_exporter.sources.nvml.readings import CLOCK_REASONS, reasons
+from goodput_exporter.sources.nvml.revocation import Revocation, hold_seconds
+from goodput_exporter.sources.nvml.roster import Roster
+from goodput_exporter.sources.nvml.throttle import ThrottleClock
 
 SECOND = 1_000_000_000
 POWER, THERMAL, IDLE = 0x4, 0x20, 0x1

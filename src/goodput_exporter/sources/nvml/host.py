@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from goodput_exporter.sources.nvml_pci import nvidia_gpus
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_search import (
+from goodput_exporter.sources.nvml.pci import nvidia_gpus
+from goodput_exporter.sources.nvml.process import ChildProcess
+from goodput_exporter.sources.nvml.search import (
     Library,
     Nodes,
     device_nodes,

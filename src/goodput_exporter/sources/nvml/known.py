@@ -15,14 +15,14 @@ from goodput_exporter.domain.observations import (
     GpuSample,
     XidCount,
 )
-from goodput_exporter.sources.nvml_board import Board
-from goodput_exporter.sources.nvml_capabilities import Capabilities, GpuCapabilities
-from goodput_exporter.sources.nvml_memory import recall, remember
-from goodput_exporter.sources.nvml_outage import Outage
-from goodput_exporter.sources.nvml_readings import ACTIVITY
-from goodput_exporter.sources.nvml_roster import NS_PER_SECOND, Roster
-from goodput_exporter.sources.nvml_search import LOADER, Library, Nodes
-from goodput_exporter.sources.nvml_wire import (
+from goodput_exporter.sources.nvml.board import Board
+from goodput_exporter.sources.nvml.capabilities import Capabilities, GpuCapabilities
+from goodput_exporter.sources.nvml.memory import recall, remember
+from goodput_exporter.sources.nvml.outage import Outage
+from goodput_exporter.sources.nvml.readings import ACTIVITY
+from goodput_exporter.sources.nvml.roster import NS_PER_SECOND, Roster
+from goodput_exporter.sources.nvml.search import LOADER, Library, Nodes
+from goodput_exporter.sources.nvml.wire import (
     Answered,
     Began,
     Counted,
@@ -35,7 +35,7 @@ from goodput_exporter.sources.nvml_wire import (
     Rested,
     Watching,
 )
-from goodput_exporter.sources.nvml_xids import XidLog
+from goodput_exporter.sources.nvml.xids import XidLog
 
 LOG: Final = logging.getLogger(__name__)
 STARTING: Final = Outage(None, "NVML has not answered yet", "starting")

@@ -6,7 +6,7 @@ from typing import Final
 
 import pynvml
 
-from goodput_exporter.sources.nvml_wire import DETAIL_CHARS
+from goodput_exporter.sources.nvml.wire import DETAIL_CHARS
 
 UNSUPPORTED: Final = frozenset(
     {

@@ -14,15 +14,15 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.nvml_host import Host
-from goodput_exporter.sources.nvml_known import Known
-from goodput_exporter.sources.nvml_notices import Notices
-from goodput_exporter.sources.nvml_outage import WRONG_LIBRARY, Outage, outage_of
-from goodput_exporter.sources.nvml_process import ChildProcess
-from goodput_exporter.sources.nvml_revocation import Revocation
-from goodput_exporter.sources.nvml_roster import NS_PER_SECOND
-from goodput_exporter.sources.nvml_search import LOADER, Library, link_nodes
-from goodput_exporter.sources.nvml_wire import Listed, Message, Orders, Unavailable
+from goodput_exporter.sources.nvml.host import Host
+from goodput_exporter.sources.nvml.known import Known
+from goodput_exporter.sources.nvml.notices import Notices
+from goodput_exporter.sources.nvml.outage import WRONG_LIBRARY, Outage, outage_of
+from goodput_exporter.sources.nvml.process import ChildProcess
+from goodput_exporter.sources.nvml.revocation import Revocation
+from goodput_exporter.sources.nvml.roster import NS_PER_SECOND
+from goodput_exporter.sources.nvml.search import LOADER, Library, link_nodes
+from goodput_exporter.sources.nvml.wire import Listed, Message, Orders, Unavailable
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from goodput_exporter.sources.nvml_wire import Unavailable
+from goodput_exporter.sources.nvml.wire import Unavailable
 
 NO_DRIVER: Final = frozenset({9, 12})
 """DRIVER_NOT_LOADED and LIBRARY_NOT_FOUND: what a machine without GPUs says."""

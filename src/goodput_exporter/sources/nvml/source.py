@@ -12,13 +12,13 @@ from goodput_exporter.domain.observations import (
     GpuSample,
     XidCount,
 )
-from goodput_exporter.sources.nvml_capabilities import Capabilities
-from goodput_exporter.sources.nvml_host import Host
-from goodput_exporter.sources.nvml_keeper import Keeper
-from goodput_exporter.sources.nvml_known import Known
-from goodput_exporter.sources.nvml_outage import Outage
-from goodput_exporter.sources.nvml_revocation import Revocation
-from goodput_exporter.sources.nvml_wire import Orders
+from goodput_exporter.sources.nvml.capabilities import Capabilities
+from goodput_exporter.sources.nvml.host import Host
+from goodput_exporter.sources.nvml.keeper import Keeper
+from goodput_exporter.sources.nvml.known import Known
+from goodput_exporter.sources.nvml.outage import Outage
+from goodput_exporter.sources.nvml.revocation import Revocation
+from goodput_exporter.sources.nvml.wire import Orders
 
 EVERY_SECOND: Final = Orders(interval_seconds=1.0)
 

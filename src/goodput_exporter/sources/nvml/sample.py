@@ -13,8 +13,8 @@ from goodput_exporter.domain.observations import (
     MigLayout,
     Throttled,
 )
-from goodput_exporter.sources.nvml_readings import reasons
-from goodput_exporter.sources.nvml_wire import Answered, Counted, Partitioned
+from goodput_exporter.sources.nvml.readings import reasons
+from goodput_exporter.sources.nvml.wire import Answered, Counted, Partitioned
 
 RECOVERY_ACTIONS: Final[Mapping[int, str]] = {
     0: "none",
