@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.node_agent import node_agent
 from tests.fakes.station import Station, until
 from tests.parts import require
 
@@ -43,6 +44,49 @@ def test_a_program_with_a_certificate_serves_https_and_nothing_else(
     assert process.returncode == 0
 
 
+def test_an_agent_shows_its_page_to_whom_it_was_told_to(tmp_path: Path) -> None:
+    """Over HTTPS, to a token of the file; the kubelet's probes need none."""
+    chain, key = issue(tmp_path)
+    readers = tmp_path / "readers"
+    readers.write_text("scraper\n", encoding="utf-8")
+    settings = {
+        "HTTP_CERTIFICATE_FILE": str(chain),
+        "HTTP_KEY_FILE": str(key),
+        "HTTP_READERS_FILE": str(readers),
+    }
+    trusting = ssl.create_default_context(cafile=str(chain))
+    with node_agent(tmp_path / "agent", None, **settings) as agent:
+        agent.launch()
+        address = until(lambda: address_of(agent), "the line that names the port")
+
+        page = fetch(f"{address}metrics", trusting, "scraper")
+        health = fetch(f"{address}healthz", trusting)
+
+        assert address.startswith("https://127.0.0.1:")
+        assert "goodput_build_info" in page
+        assert health == "ok\n"
+        for path in ("metrics", "debug/capabilities"):
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                fetch(f"{address}{path}", trusting)
+
+
+def test_a_standalone_exporter_asks_readers_for_a_token_too(tmp_path: Path) -> None:
+    """The same setting means the same in every program."""
+    readers = tmp_path / "readers"
+    readers.write_text("scraper\n", encoding="utf-8")
+    station = Station(tmp_path, tmp_path, {"HTTP_READERS_FILE": str(readers)})
+    station.launch()
+    try:
+        address = until(lambda: address_of(station), "the line that names the port")
+        plain = ssl.create_default_context()
+
+        assert "goodput_build_info" in fetch(f"{address}metrics", plain, "scraper")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            fetch(f"{address}metrics", plain)
+    finally:
+        station.stop()
+
+
 def issue(folder: Path) -> tuple[Path, Path]:
     """Make a certificate for this machine's loopback, signed by itself."""
     chain, key = folder / "tls.crt", folder / "tls.key"
@@ -60,10 +104,12 @@ def address_of(station: Station) -> str | None:
     return None if found is None else found[1]
 
 
-def fetch(url: str, context: ssl.SSLContext) -> str:
-    """Return what is at an address."""
+def fetch(url: str, context: ssl.SSLContext, token: str = "") -> str:
+    """Return what is at an address; a reader may show a token."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own
     with urllib.request.urlopen(  # noqa: S310 - an address of our own
-        url, timeout=10, context=context
+        request, timeout=10, context=context
     ) as answer:
         text: str = answer.read().decode()
         return text

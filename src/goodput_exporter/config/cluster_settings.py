@@ -122,7 +122,8 @@ class Exposition:
         Setting(
             "`anyone` who reaches the port may read. `kubernetes`: who shows a token "
             "that the API server knows, and may get the path by RBAC "
-            "(`nonResourceURLs`). The aggregator's; health is for anyone.",
+            "(`nonResourceURLs`), or a token of `http.readers_file`. The aggregator's; "
+            "health is for anyone.",
             choices=("anyone", "kubernetes"),
         ),
     ] = "anyone"

@@ -51,6 +51,14 @@ class Http:
             "bearer token. Without it every POST is refused."
         ),
     ] = None
+    readers_file: Annotated[
+        Path | None,
+        Setting(
+            "File with one token per line; whoever reads anything but health needs one "
+            "of them as a bearer token. A changed file is taken up at once. Without it "
+            "anyone may read, except as `exposition.readers` says."
+        ),
+    ] = None
     allowed_hosts: Annotated[
         tuple[str, ...],
         Setting(

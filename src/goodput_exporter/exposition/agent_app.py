@@ -9,7 +9,14 @@ from typing import Any, Final
 
 import msgspec
 
-from goodput_exporter.exposition.credentials import AuditRecord, identify
+from goodput_exporter.exposition.credentials import (
+    OPEN,
+    AuditRecord,
+    Denied,
+    MayRead,
+    bearer_of,
+    identify,
+)
 from goodput_exporter.exposition.render import CONTENT_TYPE
 
 Scope = MutableMapping[str, Any]
@@ -21,6 +28,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PLAIN: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
+UNKNOWN: Final = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,11 @@ class Doors:
 
 
 def agent_app(
-    doors: Doors, *, tokens: frozenset[str], audit: Callable[[AuditRecord], None]
+    doors: Doors,
+    *,
+    tokens: frozenset[str],
+    audit: Callable[[AuditRecord], None],
+    may_read: MayRead | None = None,
 ) -> App:
     """
     Return the application.
@@ -76,6 +88,7 @@ def agent_app(
         doors: What it opens.
         tokens: Who may let go of NVML; without any, nobody may.
         audit: Told of everyone who tries.
+        may_read: Asked before anything but health is read; None lets everybody.
     """
     reads: Mapping[str, Callable[[Mapping[bytes, bytes]], Answer]] = {
         "/metrics": lambda headers: _metrics(doors, headers),
@@ -95,7 +108,10 @@ def agent_app(
         path, method = scope["path"], scope["method"]
         if path in reads:
             is_read = method in {"GET", "HEAD"}
-            answer = reads[path](headers) if is_read else _not_allowed(b"GET, HEAD")
+            answer = _not_allowed(b"GET, HEAD")
+            if is_read:
+                denied = await _refusal(may_read, path, headers)
+                answer = denied or reads[path](headers)
         elif path not in writes:
             paths = ", ".join((*reads, *writes))
             answer = Answer(404, f"nothing is at {path}; there are {paths}\n".encode())
@@ -108,8 +124,7 @@ def agent_app(
     async def _write(
         work: Callable[[], Answer], scope: Scope, headers: Mapping[bytes, bytes]
     ) -> Answer:
-        said = headers.get(b"authorization", b"").decode("latin-1")
-        who = identify(said, tokens)
+        who = identify(_authorization(headers), tokens)
         answer = _stranger(tokens)
         try:
             if who is not None:
@@ -122,6 +137,20 @@ def agent_app(
         return answer
 
     return app
+
+
+async def _refusal(
+    may_read: MayRead | None, path: str, headers: Mapping[bytes, bytes]
+) -> Answer | None:
+    """Return what a reader who may not read a path is told; None if they may."""
+    if may_read is None or path in OPEN:
+        return None
+    denied = await may_read(bearer_of(_authorization(headers)), path)
+    return None if denied is None else _denied(denied)
+
+
+def _authorization(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"authorization", b"").decode("latin-1")
 
 
 def _metrics(doors: Doors, headers: Mapping[bytes, bytes]) -> Answer:
@@ -157,10 +186,16 @@ def _resumed(resume: Callable[[], None]) -> Answer:
 
 def _stranger(tokens: frozenset[str]) -> Answer:
     if not tokens:
-        return _json(403, {"detail": "writes are off: no token is configured"})
+        return _denied(Denied(403, "writes are off: no token is configured"))
     detail = "this needs 'Authorization: Bearer TOKEN' with a known token"
-    body = msgspec.json.encode({"detail": detail})
-    return Answer(401, body, JSON, ((b"www-authenticate", b"Bearer"),))
+    return _denied(Denied(401, detail))
+
+
+def _denied(why: Denied) -> Answer:
+    body = msgspec.json.encode({"detail": why.detail})
+    is_unknown = why.status == UNKNOWN
+    challenge = ((b"www-authenticate", b"Bearer"),) if is_unknown else ()
+    return Answer(why.status, body, JSON, challenge)
 
 
 def _not_allowed(allowed: bytes) -> Answer:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN: Final = frozenset({"/healthz", "/readyz"})
-"""The kubelet asks for these, and has no token."""
+from goodput_exporter.exposition.credentials import OPEN, MayRead, bearer_of
+
 READING: Final = frozenset({"GET", "HEAD"})
 UNKNOWN: Final = 401
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """Why a request is not answered: HTTP's status, and words."""
-
-    status: int
-    detail: str
-
-
-MayRead = Callable[[str, str], Awaitable[Denied | None]]
-"""Answers whether a bearer token may read a path; None if it may."""
 
 
 class Gate:
@@ -52,9 +38,7 @@ class Gate:
             and scope["path"] not in OPEN
         )
         if self._may_read is not None and is_asked:
-            said = Headers(scope=scope).get("authorization", "")
-            scheme, _, token = said.partition(" ")
-            token = token.strip() if scheme.lower() == "bearer" else ""
+            token = bearer_of(Headers(scope=scope).get("authorization", ""))
             denied = await self._may_read(token, scope["path"])
             if denied is not None:
                 challenge = {"WWW-Authenticate": "Bearer"}

@@ -10,9 +10,10 @@ from typing import Final
 
 from goodput_exporter.config import Settings
 from goodput_exporter.errors import SourceUnavailableError
-from goodput_exporter.exposition.gate import Denied, MayRead
+from goodput_exporter.exposition.credentials import Denied, MayRead
 from goodput_exporter.ingest.projected import ProjectedTokens
 from goodput_exporter.ingest.senders import TokenFile, Who, from_this_machine
+from goodput_exporter.services.reader_tokens import either, known_readers
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.reviews import (
     User,
@@ -45,14 +46,16 @@ def senders_of(settings: Settings, server: ApiServer, namespace: str) -> Who:
 
 
 def readers_of(settings: Settings, server: ApiServer) -> MayRead | None:
-    """Return who may read; None is anyone."""
+    """Return who may read: by a file, by Kubernetes, or either; None is anyone."""
+    known = known_readers(settings.http.readers_file)
     if settings.exposition.readers == "anyone":
-        return None
-    return Readers(
+        return known
+    asked = Readers(
         lambda token: review_token(server, token),
         lambda user, path: may(server, user, "get", path),
         time.monotonic,
     )
+    return asked if known is None else either(known, asked)
 
 
 class Readers:

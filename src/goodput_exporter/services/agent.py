@@ -59,6 +59,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.node_news import NodeNews
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.notes import Notes
+from goodput_exporter.services.reader_tokens import agent_readers
 from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
@@ -99,6 +100,7 @@ class Agent:
         self._notes = Notes(settings.agent.folder)
         self._clock = clock = clock_from(self._notes.kept)
         self._tokens = tokens_of(settings.http.tokens_file)
+        self._readers = agent_readers(settings)
         self._pushing = pushing_of(settings, clock)
         self._pods = pods_of(settings, clock)
         self._heartbeats = HeartbeatSource(
@@ -137,7 +139,9 @@ class Agent:
             release=lambda: self._nvml is None or self._nvml.release(),
             resume=lambda: None if self._nvml is None else self._nvml.resume(),
         )
-        app = agent_app(doors, tokens=self._tokens, audit=write_audit)
+        app = agent_app(
+            doors, tokens=self._tokens, audit=write_audit, may_read=self._readers
+        )
         if self._pushing is not None:
             self._pushing.thread.start()
         self._around.start()

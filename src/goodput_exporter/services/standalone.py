@@ -23,6 +23,7 @@ from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.api import Freshness, create_app
+from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.agent_views import reader_view
@@ -41,6 +42,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.machine_gpus import MachineGpus
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS, pushed_of
+from goodput_exporter.services.reader_tokens import known_readers
 from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
@@ -120,8 +122,9 @@ class Station:
             past=LedgerPast(self._ledger),
         )
         self._ticker.start()
+        gated = Gate(app, known_readers(http.readers_file))
         serve(
-            app if self._pushed is None else self._pushed.beside(app),
+            gated if self._pushed is None else self._pushed.beside(gated),
             http.host,
             http.port,
             ready=self._announce,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from goodput_exporter.exposition.agent_app import App, Doors, Verdict, agent_app
-from goodput_exporter.exposition.credentials import AuditRecord
+from goodput_exporter.exposition.credentials import AuditRecord, Denied, MayRead
 
 TOKEN = "let-me-in"  # noqa: S105 - a test's own
 PAGE = b"# TYPE goodput_ticks_total counter\ngoodput_ticks_total 1\n"
@@ -27,6 +27,7 @@ class Node:
     asked: list[str] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
     tokens: frozenset[str] = frozenset({TOKEN})
+    may_read: MayRead | None = None
 
     def release(self) -> bool:
         """Do as arranged."""
@@ -46,7 +47,12 @@ class Node:
             release=self.release,
             resume=lambda: self.asked.append("resume"),
         )
-        return agent_app(doors, tokens=self.tokens, audit=self.audited.append)
+        return agent_app(
+            doors,
+            tokens=self.tokens,
+            audit=self.audited.append,
+            may_read=self.may_read,
+        )
 
     def ask(
         self, path: str, method: str = "GET", **headers: str
@@ -88,6 +94,48 @@ def test_the_page_is_served_packed_or_not() -> None:
     assert plain[1]["content-type"].startswith("text/plain; version=0.0.4")
     assert packed[1]["content-encoding"] == "gzip"
     assert gzip.decompress(packed[2]) == PAGE
+
+
+async def only_prometheus(token: str, path: str) -> Denied | None:
+    """Know one reader, who may read one page."""
+    if token != "scraper":  # noqa: S105 - a test's own
+        return Denied(401, "nobody known")
+    return None if path == "/metrics" else Denied(403, f"not {path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "status"),
+    [
+        ("/metrics", "Bearer scraper", 200),
+        ("/metrics", "bearer scraper", 200),
+        ("/metrics", "Basic scraper", 401),
+        ("/metrics", "Bearer else", 401),
+        ("/metrics", "", 401),
+        ("/debug/capabilities", "Bearer scraper", 403),
+        ("/healthz", "", 200),
+        ("/readyz", "", 200),
+    ],
+)
+def test_readers_are_asked_for_a_token_and_the_kubelet_is_not(
+    path: str, said: str, status: int
+) -> None:
+    """Names of pods and GPUs are for those who were let in; health is for anyone."""
+    answer = Node(may_read=only_prometheus).ask(path, authorization=said)
+
+    assert answer[0] == status
+    assert (answer[1].get("www-authenticate") == "Bearer") == (status == 401)
+    assert (PAGE in answer[2]) == (path == "/metrics" and status == 200)
+
+
+def test_a_reader_s_token_changes_nothing() -> None:
+    """Writes have tokens of their own, and readers need none of those."""
+    node = Node(may_read=only_prometheus)
+
+    refused = node.ask("/v1/release", "POST", authorization="Bearer scraper")
+    done = node.ask("/v1/release", "POST", authorization=f"Bearer {TOKEN}")
+
+    assert (refused[0], done[0]) == (401, 200)
+    assert node.asked == ["release"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from goodput_exporter.errors import SourceUnavailableError
-from goodput_exporter.exposition.gate import Denied, Gate, MayRead
+from goodput_exporter.exposition.credentials import Denied, MayRead
+from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.services.admission import KEPT_S, Readers
 from goodput_exporter.sources.kubernetes.reviews import User
 from tests.fakes.apps import app_with
