@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import kubernetes_validate
 import pytest
+import yaml
 
+from dashboards.rules.written import PROJECT, RUNBOOK
 from goodput_exporter.config.places import gather, settings_from
+from goodput_exporter.exposition.credentials import OPEN
 from helm.generate import files, stale
 from tests.helm.chart import (
+    CHART,
     EXAMPLES,
     GOLDEN,
     NAME,
@@ -121,7 +126,57 @@ def test_a_mirror_serves_every_image_and_no_other_host_is_named() -> None:
     assert images
     assert all(image.startswith("mirror.example:5000/goodput/") for image in images)
     hosts = set(re.findall(r"https?://([^/\s\"'$:{}()]+)", said))
-    assert {host for host in hosts if not host.endswith(".svc")} == set()
+    # Alerts lead to a copy of the runbook there.
+    assert {host for host in hosts if not host.endswith(".svc")} == {"mirror.example"}
+
+
+def test_alerts_lead_to_a_runbook_without_any_value() -> None:
+    """To the project's own, or to a copy of it; the anchor is the alert's name."""
+    address = r"runbook_url: (\S+)#goodputdropped\n"
+    copy = "https://wiki.example/a$1/runbook"
+
+    default = template(apis=(OPERATOR,)).stdout
+    other = template(
+        "default", f"monitoring.runbookUrl={copy}", apis=(OPERATOR,)
+    ).stdout
+
+    assert re.findall(address, default) == [RUNBOOK]
+    assert RUNBOOK.startswith("https://")
+    assert re.findall(address, other) == [copy]
+    assert RUNBOOK not in other
+
+
+def test_the_chart_says_where_the_project_is() -> None:
+    """Its home is the one that the package names."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+
+    assert chart["home"] == project["urls"]["Homepage"]
+
+
+def test_prometheus_shows_agents_what_they_ask_for() -> None:
+    """The token that they know, over HTTPS, and a name that a certificate can hold."""
+    found = objects("locked-down", apis=(OPERATOR,))
+    daemonset = of_kind(found, "DaemonSet")["spec"]["template"]
+    [container] = daemonset["spec"]["containers"]
+    [endpoint] = of_kind(found, "PodMonitor")["spec"]["podMetricsEndpoints"]
+
+    volumes = {one["name"]: one for one in daemonset["spec"]["volumes"]}
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    given = environment(daemonset["spec"])
+    shown = endpoint["authorization"]["credentials"]
+    secret = volumes["readers"]["secret"]
+    assert secret["secretName"] == shown["name"]
+    assert [row["key"] for row in secret["items"]] == [shown["key"]]
+    readers = f"{mounts['readers']}/{shown['key']}"
+    assert given["GOODPUT_EXPORTER_HTTP_READERS_FILE"] == readers
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"]["serverName"] == f"{NAME}-agent.goodput.svc"
+    authority = endpoint["tlsConfig"]["ca"]["secret"]
+    assert authority["name"] == volumes["certificate"]["secret"]["secretName"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+        assert container[probe]["httpGet"]["path"] in OPEN
 
 
 def test_heartbeats_stay_on_their_node() -> None:

@@ -70,6 +70,7 @@ def test_a_scrape_may_not_outlast_its_interval() -> None:
         (["aggregator.replicas=2"], "aggregator.postgresql.enabled"),
         (["aggregator.postgresql.enabled=true"], "aggregator.postgresql.url is empty"),
         (["aggregator.tls.enabled=true"], "aggregator.tls.secretName is empty"),
+        (["agent.tls.enabled=true"], "agent.tls.secretName is empty"),
         (["rbac.scope=namespaces"], "rbac.namespaces is empty"),
     ],
 )
@@ -81,6 +82,15 @@ def test_values_that_contradict_each_other_are_refused_with_the_way_out(
 
     assert said.returncode != 0
     assert words in said.stderr
+
+
+@pytest.mark.parametrize("address", ["docs/runbook.md", "https://wiki.example/x#y"])
+def test_a_runbook_that_no_browser_opens_is_refused(address: str) -> None:
+    """Alerts add the anchor, and a path leads nowhere from a phone."""
+    said = template("default", f"monitoring.runbookUrl={address}")
+
+    assert said.returncode != 0
+    assert "/monitoring/runbookUrl" in said.stderr
 
 
 def test_a_password_does_not_belong_into_the_values() -> None:

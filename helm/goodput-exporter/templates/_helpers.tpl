@@ -75,6 +75,10 @@ imagePullSecrets:
 {{ .Values.aggregator.tls.enabled | ternary "https" "http" }}
 {{- end -}}
 
+{{- define "goodput.agentScheme" -}}
+{{ .Values.agent.tls.enabled | ternary "https" "http" }}
+{{- end -}}
+
 {{/* "true" where a choice of auto, always, never comes out so: list of context, choice, API. */}}
 {{- define "goodput.wanted" -}}
 {{- $context := index . 0 -}}
@@ -134,6 +138,9 @@ capabilities:
 {{- end -}}
 {{- if and .Values.aggregator.tls.enabled (not .Values.aggregator.tls.secretName) -}}
 {{- fail "aggregator.tls.secretName is empty; name a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" -}}
+{{- end -}}
+{{- if and .Values.agent.tls.enabled (not .Values.agent.tls.secretName) -}}
+{{- fail "agent.tls.secretName is empty; name a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
 {{- if and (eq .Values.rbac.scope "namespaces") (not .Values.rbac.namespaces) -}}
 {{- fail "rbac.scope is namespaces, but rbac.namespaces is empty; list those to follow" -}}
