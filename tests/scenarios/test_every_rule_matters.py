@@ -109,7 +109,7 @@ STEPS = (
     _(
         "1",
         "a rank that sends heartbeats makes progress",
-        "tiling",
+        "stepping",
         "if limit_ns is not None and (fold.steps.stalled or open_ns > limit_ns):",
         "if False:",
         of.a_hang,
@@ -133,7 +133,7 @@ STEPS = (
     _(
         "2",
         "a normal end interrupts",
-        "turns",
+        "closing",
         "step_time.end_open(fold.steps, RunState.IDLE))\n    for",
         "step_time.end_open(fold.steps, RunState.INTERRUPTED))\n    for",
         of.a_success_and_a_sequel,
@@ -166,7 +166,7 @@ STEPS = (
     _(
         "3",
         "a restart loses no steps",
-        "tiling",
+        "stepping",
         "lost_steps = 0 if high_water is None else max(0, high_water - step)",
         "lost_steps = 0",
         of.an_outage,
@@ -323,7 +323,7 @@ STEPS = (
     _(
         "10",
         "no reference step time stays open",
-        "tiling",
+        "stepping",
         "emit_steps(fold, step_time.stall(fold.steps, _keep_ns(fold, rules)))",
         "emit_steps(fold, step_time.stall(fold.steps, 0))",
         of.a_hang,
@@ -366,7 +366,7 @@ VIEWS = (
     _(
         "4",
         "what a rollback drops stays productive in the settled view",
-        "tiling",
+        "stepping",
         "book.settled.add(RunState.LOST, lost.productive + lost.slow, cause)",
         "book.settled.add(RunState.PRODUCTIVE, lost.productive + lost.slow)",
         of.an_outage,
@@ -382,7 +382,7 @@ VIEWS = (
     _(
         "4",
         "a run that fails loses nothing",
-        "turns",
+        "closing",
         'if outcome == "failed" and fold.progress.durable is not None:',
         "if False:",
         of.a_failure_for_good,
@@ -432,8 +432,8 @@ VIEWS = (
         "6",
         "rank 0 alone counts",
         "tiling",
-        "_lay_window(fold, members, end_ns, rules)\n    _check",
-        "_lay_window(fold, members[:1], end_ns, rules)\n    _check",
+        "_lay_window(fold, members, end_ns, rules)\n    check_stall",
+        "_lay_window(fold, members[:1], end_ns, rules)\n    check_stall",
         of.ranks_that_wait,
     ),
     _(
@@ -464,7 +464,7 @@ VIEWS = (
     _(
         "7",
         "a checkpoint ends exposure when the call returns",
-        "tiling",
+        "stepping",
         "fold.progress.saved = mark.saved",
         "commit(fold.progress, mark.saved)",
         of.a_failure_for_good,
@@ -472,7 +472,7 @@ VIEWS = (
     _(
         "7",
         "a restored step leaves the durable one where it was",
-        "tiling",
+        "stepping",
         "if progress.durable is not None and step < progress.durable:",
         "if False:",
         of.an_old_checkpoint,
@@ -611,7 +611,7 @@ EVIDENCE = (
     _(
         "7",
         "lost work is nobody's cost",
-        "tiling",
+        "stepping",
         "cause = Cause.NONE if incident is None else incident.cause",
         "cause = Cause.NONE",
         of.a_queue_and_a_lost_node,
@@ -651,7 +651,7 @@ EVIDENCE = (
     _(
         "15",
         "a run whose ranks all said goodbye goes on",
-        "turns",
+        "closing",
         'close(fold, last_ns, "succeeded")',
         "pass",
         of.a_success_and_a_sequel,
@@ -659,7 +659,7 @@ EVIDENCE = (
     _(
         "15",
         "a run that nobody restarts never ends",
-        "turns",
+        "closing",
         "is_long_ago = now_ns - last_ns >= rules.end_after_ns",
         "is_long_ago = False",
         of.a_failure_without_checkpoints,
@@ -667,7 +667,7 @@ EVIDENCE = (
     _(
         "15",
         "the outage after the last exit stays in the book",
-        "turns",
+        "closing",
         "_put_out(fold, replace(segment, span=after))",
         "pass",
         of.a_failure_without_checkpoints,
@@ -675,7 +675,7 @@ EVIDENCE = (
     _(
         "15",
         "the time after a success is in the book",
-        "turns",
+        "closing",
         "leave_out(fold.book, between)",
         "_take_back(fold, at_ns, between, RunState.DOWN)",
         of.a_success_and_a_sequel,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from goodput_exporter.domain.causes import review
+from goodput_exporter.domain.closing import close_if_over, reopen
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
 from goodput_exporter.domain.inferred import give_way, is_outdone, learn_bound
@@ -15,12 +16,7 @@ from goodput_exporter.domain.placing import place
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import lay
-from goodput_exporter.domain.turns import (
-    close_if_over,
-    forget_the_dead,
-    reopen,
-    turn,
-)
+from goodput_exporter.domain.turns import forget_the_dead, turn
 
 
 def advance(

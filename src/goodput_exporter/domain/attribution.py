@@ -48,6 +48,12 @@ class Verdict:
     used: tuple[Evidence, ...] = ()
     dismissed: tuple[Evidence, ...] = ()
 
+    @property
+    def by(self) -> str:
+        """Return who did it, as the earliest observation that names a run says."""
+        runs = (seen.by for seen in self.used if seen.by.startswith("run/"))
+        return next(runs, "")
+
 
 @dataclass(frozen=True, slots=True)
 class _Sign:

@@ -55,6 +55,8 @@ class Reattribution:
         rule: The id of the rule that decides now, or ``"person"``.
         by: Who corrected it, where a person did.
         note: Why, in the person's words, or the evidence in a rule's.
+        preempted_by: Who took the run's place, as ``"run/NAMESPACE/NAME"``, by what is
+            known now; empty where nobody did, or nobody knows.
     """
 
     at_ns: int
@@ -68,6 +70,7 @@ class Reattribution:
     rule: str
     by: str = ""
     note: str = ""
+    preempted_by: str = ""
 
 
 class EventKind(StrEnum):

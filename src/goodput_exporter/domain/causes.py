@@ -134,15 +134,22 @@ def review(fold: Fold, now_ns: int) -> None:
         if not is_recent or incident.rule == PERSON:
             continue
         verdict = verdict_of(fold, incident)
-        if verdict.rule == incident.rule and verdict.cause is incident.cause:
+        is_same = verdict.rule == incident.rule and verdict.cause is incident.cause
+        if is_same and verdict.by == incident.preempted_by:
             incident.evidence = words_of(incident, verdict)
             continue
         rename(fold, incident, verdict, now_ns)
 
 
 def rename(fold: Fold, incident: Interruption, verdict: Verdict, now_ns: int) -> None:
-    """Put another cause in an incident's place, and move what was booked under it."""
+    """
+    Put another cause in an incident's place, and move what was booked under it.
+
+    Where only who preempted it has become known, the cause moves to itself: the
+    entry says who, and no sum changes.
+    """
     words = words_of(incident, verdict)
+    incident.preempted_by = verdict.by
     _move(fold, incident, verdict.cause, (verdict.rule, "", "; ".join(words)), now_ns)
     incident.cause, incident.rule = verdict.cause, verdict.rule
     incident.evidence = words
@@ -192,6 +199,7 @@ def _move(
         _whole(incident.gpu_ns),
         _whole(incident.settled_ns),
         *why,
+        incident.preempted_by,
     )
     recause(fold.book, move)
 

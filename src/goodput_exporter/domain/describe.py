@@ -351,6 +351,7 @@ def _incident(incident: Interruption) -> Incident:
         settled_gpu_ns=_positive(incident.settled_ns),
         corrected_by=incident.corrected_by,
         note=incident.note,
+        preempted_by=incident.preempted_by,
     )
 
 

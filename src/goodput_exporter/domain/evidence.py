@@ -57,6 +57,9 @@ class Evidence:
         source: Who saw it: ``"kubernetes"``, ``"kernel"``, ``"nvml"``, ``"sdk"``, ...
         detail: The source's own message, for people; no rule reads it.
         until_ns: Where a declared window ends; None for what happened once.
+        by: The run that it was done for: ``"run/NAMESPACE/NAME"``; empty where nobody
+            is named, or no run is known by that. A source that knows objects only
+            names these, the best first: ``"uid/UID uid/UID"``, ``"pod/NAMESPACE/NAME"``.
     """
 
     at_ns: int
@@ -66,6 +69,7 @@ class Evidence:
     source: str = ""
     detail: str = ""
     until_ns: int | None = None
+    by: str = ""
 
     @property
     def place(self) -> str:
@@ -87,7 +91,10 @@ class Evidence:
     def key(self) -> tuple[int | str, ...]:
         """Return what sorts any two observations the same way, the earlier first."""
         until_ns = -1 if self.until_ns is None else self.until_ns
-        words = (self.kind, self.reason, self.subject, self.source, self.detail)
+        words = (
+            *(self.kind, self.reason, self.subject),
+            *(self.source, self.detail, self.by),
+        )
         return self.at_ns, *words, until_ns
 
     @property

@@ -84,6 +84,7 @@ class Interruption:
         seats: Which of the pods was on which node.
         first_node: Where the first rank to end was; empty likewise.
         corrected_by, note: Of a person's correction; no rule overrules it.
+        preempted_by: Who took its place, as ``"run/NAMESPACE/NAME"``; empty unknown.
     """
 
     number: int
@@ -110,6 +111,7 @@ class Interruption:
     first_node: str = ""
     corrected_by: str = ""
     note: str = ""
+    preempted_by: str = ""
 
 
 @dataclass(slots=True)

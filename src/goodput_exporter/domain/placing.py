@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from goodput_exporter.domain.book import note
 from goodput_exporter.domain.bookings import EventKind
+from goodput_exporter.domain.closing import close
 from goodput_exporter.domain.fold import Fold, Interruption
 from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.placement import Ended, Placement, Stage
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.domain.turns import (
-    close,
-    interrupt,
-    open_book,
-    returned,
-    shrink,
-)
+from goodput_exporter.domain.turns import interrupt, open_book, returned, shrink
 
 NEVER_STARTS = frozenset(
     {

@@ -39,6 +39,7 @@ class Incident:
         restored_step: What it resumed from; None unknown.
         lost_steps: High-water mark minus restored step, or None until known.
         gpu_ns: GPU time of the segments that carry this incident, by state.
+        preempted_by: Who took its place, as ``"run/NAMESPACE/NAME"``; empty unknown.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Incident:
     settled_gpu_ns: Mapping[RunState, int] = field(default_factory=dict)
     corrected_by: str = ""
     note: str = ""
+    preempted_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
