@@ -73,7 +73,7 @@ ORDER_OF_STATES = (
     _(
         "4.3",
         "a phase past its limit keeps its own state",
-        "life",
+        "hearing",
         "_push(life, turn_ns, end_ns, RunState.STALLED)",
         "_push(life, turn_ns, end_ns, STATE_OF_PHASE[phase])",
         of.a_short_limit,
@@ -97,7 +97,7 @@ ORDER_OF_STATES = (
     _(
         "4.6",
         "starting up is idle",
-        "life",
+        "hearing",
         "_push(life, start_ns, min(end_ns, turn_ns), STATE_OF_PHASE[phase])",
         "state = RunState.IDLE if phase is Phase.INIT else STATE_OF_PHASE[phase]\n"
         "        _push(life, start_ns, min(end_ns, turn_ns), state)",
@@ -355,7 +355,7 @@ STEPS = (
     _(
         "10",
         "a phase past its limit was stalled from its start",
-        "life",
+        "hearing",
         "turn_ns = end_ns if limit_ns is None else max(start_ns, since_ns + limit_ns)",
         "turn_ns = end_ns if limit_ns is None else start_ns",
         of.a_short_limit,
@@ -480,7 +480,7 @@ VIEWS = (
     _(
         "7",
         "the blocking part of a checkpoint is a step's time",
-        "life",
+        "hearing",
         "if phase is Phase.TRAIN_STEP:\n            if life",
         "if phase in (Phase.TRAIN_STEP, Phase.CHECKPOINT_SAVE):\n            if life",
         of.a_failure_for_good,

@@ -8,9 +8,10 @@ from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.closing import close_if_over, reopen
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
+from goodput_exporter.domain.hearing import extend, hear
 from goodput_exporter.domain.inferred import give_way, is_outdone, learn_bound
 from goodput_exporter.domain.late import fill_blind
-from goodput_exporter.domain.life import Life, born, extend, hear
+from goodput_exporter.domain.life import Life, born
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
 from goodput_exporter.domain.placing import place
 from goodput_exporter.domain.settings import Rules

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from goodput_exporter.domain.life import Life, Mark, born, extend, hear
+from goodput_exporter.domain.hearing import extend, hear
+from goodput_exporter.domain.life import Life, Mark, born
 from goodput_exporter.domain.limits import Durations
 from goodput_exporter.domain.observations import ModelFacts, RankReport
 from goodput_exporter.domain.settings import MINUTE_NS, Rules
