@@ -59,6 +59,7 @@ docs: $(DEV_READY)  ## Write the generated reference pages again
 .PHONY: kube
 kube:  ## Build a real control plane for tests/cluster, once, with Go
 	@tools/kube/build
+	@tools/monitoring/fetch
 
 .PHONY: helm
 helm:  ## Build Helm, once, with Go

@@ -26,6 +26,14 @@ PLACES: Final = {
     "ServiceAccount": ("api/v1", "serviceaccounts", True),
     "Job": ("apis/batch/v1", "jobs", True),
     "JobSet": ("apis/jobset.x-k8s.io/v1alpha2", "jobsets", True),
+    "ClusterQueue": ("apis/kueue.x-k8s.io/v1beta2", "clusterqueues", False),
+    "LocalQueue": ("apis/kueue.x-k8s.io/v1beta2", "localqueues", True),
+    "ResourceFlavor": ("apis/kueue.x-k8s.io/v1beta2", "resourceflavors", False),
+    "WorkloadPriorityClass": (
+        "apis/kueue.x-k8s.io/v1beta2",
+        "workloadpriorityclasses",
+        False,
+    ),
     "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses", False),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "ClusterRoleBinding": (
@@ -120,6 +128,28 @@ class Api:
             raise RefusedError(answer.status, answer.data.decode()[:2000])
         found: Json = json.loads(answer.data)
         return found
+
+    def discovered(self, group: str) -> set[str]:
+        """
+        Return the plurals of a group's kinds, as clients discover them.
+
+        What can be listed already may not be discovered yet, and the other way round.
+        """
+        how = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        answer = self._pool.request(
+            "GET",
+            f"{self._url}/apis",
+            headers={**self._headers, "Accept": how},
+            retries=False,
+            timeout=20.0,
+        )
+        return {
+            resource["resource"]
+            for found in json.loads(answer.data)["items"]
+            if found["metadata"]["name"] == group
+            for version in found["versions"]
+            for resource in version.get("resources", ())
+        }
 
     def apply(self, wanted: Json) -> Json:
         """Make an object, or change it into what is wanted."""
