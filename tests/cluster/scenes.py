@@ -83,7 +83,13 @@ class Scene:
         return names
 
     def job(
-        self, name: str, pods: int = 1, *, pod: Json | None = None, **spec: object
+        self,
+        name: str,
+        pods: int = 1,
+        *,
+        pod: Json | None = None,
+        labels: Mapping[str, str] | None = None,
+        **spec: object,
     ) -> Json:
         """Submit a job that numbers its pods."""
         wanted = {
@@ -94,7 +100,9 @@ class Scene:
             "template": pod or template(self.namespace),
             **spec,
         }
-        meta = {"name": name, "namespace": self.namespace}
+        meta: Json = {"name": name, "namespace": self.namespace}
+        if labels:
+            meta["labels"] = dict(labels)
         return self.api.apply({"kind": "Job", "metadata": meta, "spec": wanted})
 
     def pods(self, job: str) -> list[Json]:

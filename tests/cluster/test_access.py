@@ -13,6 +13,7 @@ from goodput_exporter.sources.workloads.table import Entry, rbac
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.following import FOLLOWED, Following
+from tests.cluster.operators import is_served
 from tests.cluster.scenes import account, node
 from tests.cluster.services import wait_for
 
@@ -75,12 +76,6 @@ def definition(entry: Entry) -> Json:
             "versions": versions,
         },
     }
-
-
-def is_served(found: Json) -> bool:
-    """Tell whether a definition is in force."""
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
 def without(entry: Entry, verb: str) -> list[dict[str, list[str]]]:
