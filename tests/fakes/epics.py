@@ -75,9 +75,24 @@ class Epic:
         self._saved = self._step
         return self.book(RunState.CHECKPOINTING, length_ns)
 
-    def crash(self, cause: Cause, down_ns: int, *, evidence: str = "") -> Self:
-        """Be interrupted, be down, and come back from the last checkpoint."""
-        self.fall(cause, evidence=evidence).book(RunState.DOWN, down_ns)
+    def crash(
+        self,
+        cause: Cause,
+        down_ns: int,
+        *,
+        evidence: str = "",
+        by: RunKey | None = None,
+    ) -> Self:
+        """
+        Be interrupted, be down, and come back from the last checkpoint.
+
+        Args:
+            cause: Why.
+            down_ns: For how long it is down.
+            evidence: What was seen.
+            by: Who took its place.
+        """
+        self.fall(cause, evidence=evidence, by=by).book(RunState.DOWN, down_ns)
         self._note(EventKind.RETURNED, incident=self._incident)
         self._attempt()
         self.book(RunState.INITIALIZING, 4 * MINUTE)
@@ -88,7 +103,9 @@ class Epic:
         self._step = self._saved
         return self
 
-    def fall(self, cause: Cause, *, evidence: str = "") -> Self:
+    def fall(
+        self, cause: Cause, *, evidence: str = "", by: RunKey | None = None
+    ) -> Self:
         """Be interrupted in the middle of a step."""
         self._incidents += 1
         self._incident, self._cause = self._incidents, cause
@@ -101,6 +118,7 @@ class Epic:
             cause=cause.value,
             rule=f"rule-{cause.value}",
             evidence=evidence,
+            preempted_by=None if by is None else f"run/{by.namespace}/{by.run}",
         )
         self.at_ns = began_ns
         return self.book(RunState.INTERRUPTED, STEP // 2)

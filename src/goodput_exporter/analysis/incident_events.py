@@ -27,6 +27,8 @@ class Story:
 
     Args:
         attempt_ns: When the attempt began that it interrupted.
+        first_node: Where the first rank ended; None unknown.
+        preempted_by: Who took its place, as ``"run/NAMESPACE/NAME"``; empty unknown.
         corrections: Entries that give its time another cause, oldest first.
     """
 
@@ -44,6 +46,8 @@ class Story:
     restored_step: int | None = None
     lost_steps: int | None = None
     lost_tokens: int | None = None
+    first_node: str | None = None
+    preempted_by: str = ""
     corrections: list[Reattribution] = field(default_factory=list)
 
 
@@ -55,7 +59,7 @@ def stories_of(bookings: Iterable[Booking]) -> dict[int, Story]:
     for one in bookings:
         if isinstance(one, Reattribution):
             if one.incident in stories and one.from_incident == one.incident:
-                stories[one.incident].corrections.append(one)
+                _correct(stories[one.incident], one)
             continue
         if not isinstance(one, RunEvent):
             continue
@@ -71,6 +75,12 @@ def stories_of(bookings: Iterable[Booking]) -> dict[int, Story]:
     return stories
 
 
+def _correct(story: Story, move: Reattribution) -> None:
+    # Who preempted it may be known later than that it was preempted.
+    story.preempted_by = move.preempted_by or story.preempted_by
+    story.corrections.append(move)
+
+
 def _opened(event: RunEvent, attempt_ns: int) -> Story:
     detail = event.detail
     said = str(detail.get("evidence") or "")
@@ -83,6 +93,8 @@ def _opened(event: RunEvent, attempt_ns: int) -> Story:
         attempt_ns=attempt_ns,
         began_ns=_whole(detail.get("began_ns")),
         nodes=tuple(node for node in str(detail.get("nodes") or "").split(",") if node),
+        first_node=_text(detail.get("first_node")),
+        preempted_by=_text(detail.get("preempted_by")) or "",
     )
 
 

@@ -14,7 +14,7 @@ from goodput_exporter.analysis.incident_events import (
     stories_of,
 )
 from goodput_exporter.analysis.money import Cost
-from goodput_exporter.analysis.records import Interruption
+from goodput_exporter.analysis.records import PREEMPTIONS, Interruption
 from goodput_exporter.analysis.stretches import Pricing, Stretch
 from goodput_exporter.domain.accounting import is_bad
 from goodput_exporter.domain.bookings import Booking, Reattribution
@@ -66,6 +66,9 @@ class IncidentRecord:
             where nobody knows.
         restored_step, lost_steps, lost_tokens: What it resumed from, and how much
             of the work was gone.
+        first_node: Where the first rank ended; None unknown.
+        preempted_by: The run that took its place; None where nobody did, or nobody
+            knows.
         corrections: Better causes that came later, oldest first.
         wall_ns: Wall time that follows from it, by what the run did then.
         gpu_ns: GPU time that it cost, by the view's state; bad states only.
@@ -89,6 +92,8 @@ class IncidentRecord:
     restored_step: int | None
     lost_steps: int | None
     lost_tokens: int | None
+    first_node: str | None = None
+    preempted_by: RunKey | None = None
     corrections: tuple[Correction, ...] = ()
     wall_ns: Mapping[RunState, int] = field(default_factory=dict)
     gpu_ns: Mapping[RunState, int] = field(default_factory=dict)
@@ -131,8 +136,20 @@ class IncidentRecord:
             ended_ns=self.ended_ns,
             recovered=self.recovered_ns is not None,
             gpu_ns=self.gpu_ns,
-            node=self.nodes[0] if self.nodes and len(self.nodes) == 1 else None,
+            node=self._blamed_node(),
+            preempted_by=self.preempted_by,
         )
+
+    def _blamed_node(self) -> str | None:
+        """
+        Return the node that it began on: the only one there is, else the first end's.
+
+        In a hang the first rank to end is the one whose patience ended first, which
+        says nothing of its node.
+        """
+        if self.nodes is not None and len(self.nodes) == 1:
+            return self.nodes[0]
+        return None if self.cause is Cause.HANG else self.first_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +301,21 @@ def _record(  # noqa: PLR0913 - what the events, the sums and the caller know
         restored_step=story.restored_step,
         lost_steps=story.lost_steps,
         lost_tokens=tokens,
+        first_node=story.first_node,
+        preempted_by=_preemptor(run, story) if cause in PREEMPTIONS else None,
         corrections=tuple(_correction(one) for one in story.corrections),
         wall_ns=dict(wall_ns),
         gpu_ns=spent.by_state,
         by_cause=spent.by_cause,
         cost=spent.cost if priced else None,
     )
+
+
+def _preemptor(run: RunKey, story: Story) -> RunKey | None:
+    """Return who took a run's place; it is a run of the same cluster."""
+    kind, _, name = story.preempted_by.partition("/")
+    namespace, _, other = name.partition("/")
+    return RunKey(run.cluster, namespace, other) if kind == "run" else None
 
 
 def _correction(move: Reattribution) -> Correction:

@@ -1,4 +1,4 @@
-"""What a failure costs other runs: those preempted so that the failed one restarts."""
+"""What preemptions cost, by who preempted, and which failure led to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from goodput_exporter.analysis.records import Interruption
+from goodput_exporter.analysis.records import PREEMPTIONS, Interruption
 from goodput_exporter.domain.runs import RunKey
 
 Root = tuple[RunKey, int]
@@ -30,6 +30,49 @@ class Cascade:
     own_gpu_ns: int
     secondary_gpu_ns: int
     preempted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """
+    What one run's preemptions cost the runs that made room for it.
+
+    Args:
+        by: Who preempted; None where nobody knows.
+        interruptions: How many. *runs*: of how many different runs.
+        gpu_ns: What they cost, in nanoseconds x GPUs.
+    """
+
+    by: RunKey | None
+    interruptions: int
+    runs: int
+    gpu_ns: int
+
+
+def displaced(interruptions: Iterable[Interruption]) -> tuple[Displaced, ...]:
+    """
+    Add up what preemptions cost, by who preempted, the costliest first.
+
+    The costs add up to those of all interruptions that are due to a preemption,
+    exactly; who is not known has a line of its own.
+
+    Args:
+        interruptions: Of every run of the cluster, in any order.
+    """
+    found: defaultdict[RunKey | None, list[Interruption]] = defaultdict(list)
+    for one in interruptions:
+        if one.cause in PREEMPTIONS:
+            found[one.preempted_by].append(one)
+    every = (
+        Displaced(
+            by,
+            len(victims),
+            len({one.run for one in victims}),
+            sum(one.cost_gpu_ns for one in victims),
+        )
+        for by, victims in found.items()
+    )
+    return tuple(sorted(every, key=lambda one: (-one.gpu_ns, str(one.by or ""))))
 
 
 def cascades(interruptions: Iterable[Interruption]) -> tuple[Cascade, ...]:

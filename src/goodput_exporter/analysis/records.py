@@ -16,12 +16,10 @@ from goodput_exporter.domain.states import Cause, RunState
 DELIBERATE: Final = frozenset({Cause.USER, Cause.PLANNED, Cause.SCALE_IN})
 """Somebody wanted the run to stop: no interruption in any mean time."""
 
-DECIDED: Final = DELIBERATE | {
-    Cause.PREEMPTED,
-    Cause.QUEUE_PREEMPTED,
-    Cause.SPOT_RECLAIM,
-    Cause.NODE_MAINTENANCE,
-}
+PREEMPTIONS: Final = frozenset({Cause.PREEMPTED, Cause.QUEUE_PREEMPTED})
+"""Another workload got the place."""
+
+DECIDED: Final = DELIBERATE | PREEMPTIONS | {Cause.SPOT_RECLAIM, Cause.NODE_MAINTENANCE}
 """Decided elsewhere: these interrupt a run, but no node broke."""
 
 JOBS_OWN: Final = frozenset({Cause.APPLICATION_ERROR, Cause.OOM_KILLED})

@@ -58,8 +58,9 @@ class Evidence:
         detail: The source's own message, for people; no rule reads it.
         until_ns: Where a declared window ends; None for what happened once.
         by: The run that it was done for: ``"run/NAMESPACE/NAME"``; empty where nobody
-            is named, or no run is known by that. A source that knows objects only
-            names these, the best first: ``"uid/UID uid/UID"``, ``"pod/NAMESPACE/NAME"``.
+            is named, or no run is known by that. A source that knows only objects
+            names these, the best first: ``"uid/UID"``, ``"pod/NAMESPACE/NAME"``, with
+            spaces between them.
     """
 
     at_ns: int

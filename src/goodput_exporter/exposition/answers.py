@@ -230,6 +230,7 @@ def _interruption(incident: Incident) -> schemas.Interruption:
         how=None if incident.how is None else incident.how.value,
         restored_step=incident.restored_step,
         lost_steps=incident.lost_steps,
+        preempted_by=shown(incident.preempted_by) or None,
         gpu_ns={state.value: gpu_ns for state, gpu_ns in incident.gpu_ns.items()},
     )
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.incident_rows import incident_fields, incidents_csv
 from goodput_exporter.analysis.incidents import IncidentRecord
-from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.analysis.stretches import account_of
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.spans import Span
@@ -20,8 +20,8 @@ from goodput_exporter.exposition.addresses import full_name, shown
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
 from goodput_exporter.exposition.lookups import RefusedError
+from goodput_exporter.exposition.past_answers import past_reliability
 from goodput_exporter.exposition.schemas import (
-    MeanTimeFound,
     PastAccount,
     PastReliability,
     Problem,
@@ -52,14 +52,13 @@ class Past(Protocol):
             LedgerError: The ledger cannot be read now.
         """
 
-    def mean_times(
-        self, runs: list[History], window: Span, view: View
-    ) -> tuple[MeanTime, MeanTime]:
+    def reliability(self, runs: list[History], window: Span, view: View) -> Reliability:
         """
-        Return the mean time to interruption, and to recovery.
+        Return mean times, failures of nodes, and what preemptions cost.
 
         Raises:
-            ConfigError: SciPy, which their limits need, is not installed.
+            ConfigError: SciPy, which the limits need, is not installed.
+            LedgerError: The ledger cannot be read now.
         """
 
 
@@ -116,27 +115,28 @@ def past_routes(past: Past) -> APIRouter:
         found = [incident_fields(one) for one in records]
         return JSONResponse({"view": view.value, "incidents": found})
 
-    @router.get("/reliability", summary="Mean times to interruption and to recovery")
+    @router.get("/reliability", summary="Interruptions, nodes and preemptions")
     def reliability(
         run: Annotated[list[str] | None, Query(description=NAME)] = None,
         start: From = None,
         end: To = None,
         view: Annotated[View, Query(description=VIEW)] = View.SETTLED,
     ) -> PastReliability:
-        """Say how often some runs were interrupted, with limits of confidence."""
+        """
+        Say how often some runs were interrupted, with limits of confidence.
+
+        With the failures of the nodes that they held, by the cluster book, and what
+        preemptions cost them.
+        """
         histories = _read(past, tuple(run or ()))
         window = _window(histories, start, end)
         try:
-            to_interruption, to_recovery = past.mean_times(histories, window, view)
+            found = past.reliability(histories, window, view)
         except ConfigError as exc:  # SciPy is an extra
             raise RefusedError(503, Problem(detail=str(exc))) from exc
-        return PastReliability(
-            view=view.value,
-            start=rfc3339(window.start_ns),
-            end=rfc3339(window.end_ns),
-            mtti=_mean_time(to_interruption),
-            mttr=_mean_time(to_recovery),
-        )
+        except LedgerError as exc:
+            raise RefusedError(503, Problem(detail=shown(str(exc)))) from exc
+        return past_reliability(found, window, view)
 
     return router
 
@@ -168,15 +168,3 @@ def _window(runs: list[History], start: str | None, end: str | None) -> Span:
         )
         raise RefusedError(422, Problem(detail=shown(detail)))
     return Span(start_ns, end_ns)
-
-
-def _mean_time(found: MeanTime) -> MeanTimeFound:
-    return MeanTimeFound(
-        events=found.events,
-        exposure_seconds=found.exposure_seconds,
-        seconds=found.seconds,
-        low_seconds=found.low_seconds,
-        high_seconds=found.high_seconds,
-        confidence=found.confidence,
-        too_few=found.too_few,
-    )

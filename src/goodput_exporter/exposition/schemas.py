@@ -160,6 +160,9 @@ class Interruption(Shape):
     how: str | None = Field(description="By what the run came back.")
     restored_step: int | None
     lost_steps: int | None
+    preempted_by: str | None = Field(
+        description="Who took its place, as run/NAMESPACE/NAME; None unknown."
+    )
     gpu_ns: dict[str, ExactNs] = Field(description="What it cost, by state.")
 
 
@@ -295,11 +298,84 @@ class MeanTimeFound(Shape):
     too_few: bool = Field(description="It is an order of magnitude at best.")
 
 
+class RateFound(Shape):
+    """Failures per 1,000 node-days, with limits; None without exposure."""
+
+    name: str | None = Field(description="Of what; None: nobody told the GPU model.")
+    events: int
+    node_days: float
+    per_1000_node_days: float | None
+    low: float | None
+    high: float | None
+    too_few: bool = Field(description="It is an order of magnitude at best.")
+
+
+class SuspectFound(Shape):
+    """A node that fails too often for chance."""
+
+    node: str
+    gpu_model: str | None
+    failures: int
+    runs: int = Field(description="How many different runs failed on it.")
+    node_days: float
+    expected: float = Field(description="What its peers' rate makes likely.")
+    p_value: float = Field(description="Corrected for all nodes tested.")
+
+
+class NodesFound(Shape):
+    """Failures over the time in which the cluster book knows the runs' nodes."""
+
+    node_days: float
+    by_node: list[RateFound] = Field(
+        description="Nodes that failed, those with most failures first."
+    )
+    by_gpu_model: list[RateFound]
+    by_cause: list[RateFound] = Field(
+        description="Interruptions, preemptions included."
+    )
+    suspects: list[SuspectFound]
+    unplaced: int = Field(
+        description="Failures on a node that nobody knows: in no row by node or model."
+    )
+    outside: int = Field(
+        description="Interruptions while the runs' nodes were not known: in no row."
+    )
+
+
+class DisplacedFound(Shape):
+    """What the preemptions by one run cost the runs that made room."""
+
+    by: str | None = Field(description="Who preempted; None: nobody knows.")
+    interruptions: int
+    runs: int
+    gpu_ns: ExactNs
+    gpu_seconds: float
+
+
+class CascadeFound(Shape):
+    """What a run's restart cost the runs that were preempted for it."""
+
+    run: str
+    incident: int
+    preempted: int = Field(description="Interruptions of other runs.")
+    own_gpu_ns: ExactNs
+    secondary_gpu_ns: ExactNs
+
+
 class PastReliability(Shape):
-    """How often runs were interrupted, and how soon they were back."""
+    """How often runs were interrupted, how soon they were back, and by which nodes."""
 
     view: str
     start: str
     end: str
     mtti: MeanTimeFound
     mttr: MeanTimeFound
+    nodes: NodesFound | None = Field(
+        description="None where the cluster book knows no node of these runs."
+    )
+    displaced: list[DisplacedFound] = Field(
+        description="Sums to the cost of all preemptions of these runs."
+    )
+    secondary: list[CascadeFound] = Field(
+        description="Restarts that preempted others, the costliest first."
+    )

@@ -169,6 +169,7 @@ def _reattribution_row(key: RunKey, moved: Reattribution) -> Row:
         "rule": moved.rule,
         "by": moved.by,
         "note": moved.note,
+        "preempted_by": moved.preempted_by,
     }
     said = _json(key, moved, detail)
     # A restatement too, of the cause instead of the state: the same kind of line.
@@ -261,6 +262,8 @@ def _reattribution(row: Sequence[Any], detail: dict[str, Any]) -> Reattribution:
         rule=detail["rule"],
         by=detail["by"],
         note=detail["note"],
+        # Entries of earlier versions do not say it.
+        preempted_by=detail.get("preempted_by", ""),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from goodput_exporter.analysis.advice import (
     CheckpointAdvice,
@@ -12,35 +11,13 @@ from goodput_exporter.analysis.advice import (
     checkpoint_facts,
 )
 from goodput_exporter.analysis.histories import History, View
-from goodput_exporter.analysis.rates import RateTable, rates_by_cause, rates_by_model
-from goodput_exporter.analysis.records import Interruption, NodeTime, RunBook
-from goodput_exporter.analysis.statistics import MeanTime, mtti, mttr
+from goodput_exporter.analysis.records import Interruption, RunBook
+from goodput_exporter.analysis.statistics import MeanTime
 from goodput_exporter.analysis.stretches import Stretch, account_of
-from goodput_exporter.analysis.suspects import Suspect, suspect_nodes
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report.proof import terms_of
 from goodput_exporter.report.words import count, duration, percent, points, shown
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """
-    What a window says about interruptions; few events say little.
-
-    Args:
-        mtti, mttr: With their limits.
-        rates: Failures per 1,000 node-days by GPU model; None where no time of
-            nodes is known.
-        causes: Interruptions per 1,000 node-days by cause; None likewise.
-        suspects: Nodes that fail too often for chance; None likewise.
-    """
-
-    mtti: MeanTime
-    mttr: MeanTime
-    rates: RateTable | None
-    causes: RateTable | None
-    suspects: tuple[Suspect, ...] | None = None
 
 
 def run_book(run: History, window: Span, view: View) -> RunBook | None:
@@ -60,24 +37,6 @@ def detected_in(run: History, window: Span, view: View) -> tuple[Interruption, .
         record.as_interruption()
         for record in run.incidents(window, view).records
         if window.start_ns <= record.detected_ns < window.end_ns
-    )
-
-
-def reliability(books: Sequence[RunBook], nodes: Sequence[NodeTime]) -> Reliability:
-    """
-    Estimate mean times and rates.
-
-    Args:
-        books: Of the runs of one window.
-        nodes: How long each node was exposed in it; empty where nobody knows.
-    """
-    every = [one for book in books for one in book.interruptions]
-    return Reliability(
-        mtti(books),
-        mttr(every),
-        rates_by_model(nodes, every) if nodes else None,
-        rates_by_cause(nodes, every) if nodes else None,
-        suspect_nodes(nodes, every) if nodes else None,
     )
 
 
@@ -120,7 +79,7 @@ def advice_sentence(run: History, window: Span) -> str:
     few = " Few interruptions: take it as a direction." if found.too_few else ""
     if found.gain <= 0 or now == then:
         return f"{name}: keep saving every {now}; no other interval gains.{few}"
-    hours = f"{found.gpu_hours_per_day:,.0f} GPU-hours per day"
+    hours = f"{count(round(found.gpu_hours_per_day), 'GPU-hour')} per day"
     told = (
         f"{name}: save every {then} of training instead of every {now}. That would "
         f"add {points(found.gain)} percentage points of goodput ({limits}, from "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from goodput_exporter.analysis.exposure import Exposure
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.money import Cost
-from goodput_exporter.analysis.records import NodeTime
+from goodput_exporter.analysis.reliability import Reliability, reliability
 from goodput_exporter.analysis.stretches import Stretch, costs_of, within
 from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.spans import Span
@@ -19,16 +21,12 @@ from goodput_exporter.report.comparing import Comparison
 from goodput_exporter.report.doubts import doubts
 from goodput_exporter.report.estimates import ettr_sentences
 from goodput_exporter.report.proof import Proof, prove, together
-from goodput_exporter.report.reliability import (
-    Reliability,
-    advice_sentence,
-    reliability,
-    run_book,
-)
+from goodput_exporter.report.reliability import advice_sentence, run_book
 from goodput_exporter.report.trends import Grain, Period, grain_of, trend
 
 MOST_INCIDENTS = 10
 MOST_ADVICE = 10
+NOWHERE: Final = Exposure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
     subject: str,
     window: Span,
     view: View,
-    nodes: Sequence[NodeTime] = (),
+    exposure: Exposure = NOWHERE,
     comparison: Comparison | None = None,
     with_statistics: bool = True,
 ) -> Sheet:
@@ -115,7 +113,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         subject: What the runs are called together.
         window: What time.
         view: Which view.
-        nodes: How long each node was exposed; empty where nobody knows.
+        exposure: What the runs held of which nodes; empty where nobody knows.
         comparison: Two runs or attempts side by side.
         with_statistics: SciPy is installed.
 
@@ -172,7 +170,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         apart=_rest_of(costs, records, apart_ns),
         grain=grain,
         periods=tuple(periods),
-        reliability=_reliability(histories, window, view, nodes)
+        reliability=_reliability(histories, window, view, exposure)
         if with_statistics
         else None,
         advice=_advice(histories, window) if with_statistics else (),
@@ -259,10 +257,10 @@ GOOD_OR_UNSEEN = (RunState.PRODUCTIVE, RunState.UNOBSERVED)
 
 
 def _reliability(
-    runs: Sequence[History], window: Span, view: View, nodes: Sequence[NodeTime]
+    runs: Sequence[History], window: Span, view: View, exposure: Exposure
 ) -> Reliability | None:
     books = [book for run in runs if (book := run_book(run, window, view)) is not None]
-    return reliability(books, nodes) if books else None
+    return reliability(books, exposure) if books else None
 
 
 def _advice(runs: Sequence[History], window: Span) -> tuple[str, ...]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 from goodput_exporter.analysis.histories import View
 from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
-from goodput_exporter.analysis.rates import RateTable
 from goodput_exporter.analysis.records import DELIBERATE
+from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.analysis.rounding import rounded
-from goodput_exporter.analysis.suspects import Suspect
-from goodput_exporter.domain.states import LAYER_OF, Cause, Layer, RunState
+from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
 from goodput_exporter.report.account import hours_decimals
+from goodput_exporter.report.node_words import node_words, preemption_words
 from goodput_exporter.report.proof import Term
-from goodput_exporter.report.reliability import Reliability, mean_time_words
+from goodput_exporter.report.reliability import mean_time_words
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.words import (
     ABSENT,
@@ -205,31 +204,7 @@ def reliability_words(found: Reliability | None, made: Sheet) -> list[str]:
     deliberate = [one for one in made.costliest if one.cause in DELIBERATE]
     if deliberate:
         words.append("Planned, deliberate and scale-in stops count in no mean time.")
-    if found.rates is None or found.causes is None:
-        words.append(
-            "Failures per 1,000 node-days and suspect nodes are not known: no source "
-            "told on which nodes the runs were."
-        )
-    else:
-        words += [*_rates(found.rates, ""), *_rates(found.causes, "caused by ")]
-        words += _suspects(found.suspects or ())
-    if any(one.cause is Cause.PREEMPTED for one in made.costliest):
-        words.append(
-            "What restarts cost the runs that were preempted for them is not known: "
-            "the ledger does not say who preempted whom."
-        )
-    return words
-
-
-def _suspects(found: tuple[Suspect, ...]) -> list[str]:
-    if not found:
-        return ["No node fails more often than chance explains; that is no proof."]
-    return [
-        f"Suspect node {shown(one.node)}: {count(one.failures, 'failure')} where "
-        f"{one.expected:.1f} are likely, in {count(one.runs, 'run')} "
-        f"(chance {one.p_value:.1%})."
-        for one in found
-    ]
+    return [*words, *node_words(found.nodes), *preemption_words(found)]
 
 
 def incident_name(one: IncidentRecord, made: Sheet) -> str:
@@ -243,6 +218,8 @@ def why(one: IncidentRecord) -> str:
     words = [one.rule, "; ".join(shown(text) for text in one.evidence)]
     if one.nodes:
         words.append(f"on {', '.join(shown(node) for node in one.nodes)}")
+    if one.preempted_by is not None:
+        words.append(f"for {shown(one.preempted_by.run)}")
     for fix in one.corrections:
         if fix.by:
             before = CAUSE_NAME[fix.from_cause.value]
@@ -292,19 +269,6 @@ def _told(
         amount(hours),
         amount(cost),
     )
-
-
-def _rates(table: RateTable, prefix: str) -> Iterator[str]:
-    for name, rate in table.rows.items():
-        if rate.per_1000_node_days is None or rate.low is None or rate.high is None:
-            continue
-        few = " – too few to rely on" if rate.too_few else ""
-        label = "unknown GPU model" if name is None else f"{prefix}{name}"
-        yield (
-            f"Failures per 1,000 node-days, {label}: {rate.per_1000_node_days:.1f} "
-            f"({rate.confidence:.0%} limits {rate.low:.1f} to {rate.high:.1f}; "
-            f"{rate.events} in {rate.node_days:,.1f} node-days){few}."
-        )
 
 
 def sense(change: float | None, *, more_is_better: bool) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from goodput_exporter.analysis.histories import History, View
-from goodput_exporter.analysis.statistics import MeanTime, mtti, mttr
+from goodput_exporter.analysis.reliability import Reliability, reliability
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.report.reliability import run_book
 from goodput_exporter.services.reading_runs import Told, find_run, read_run
+from goodput_exporter.services.reading_usage import GpuLedger, read_exposure
+
+
+class PastLedger(Told, GpuLedger, Protocol):
+    """What the API reads of a ledger."""
 
 
 class LedgerPast:
@@ -17,7 +24,7 @@ class LedgerPast:
         ledger: Any thread may read it.
     """
 
-    def __init__(self, ledger: Told) -> None:
+    def __init__(self, ledger: PastLedger) -> None:
         self._ledger = ledger
 
     def runs(self, names: tuple[str, ...]) -> list[History]:
@@ -32,11 +39,14 @@ class LedgerPast:
         chosen = [find_run(known, name) for name in names] or known
         return [read_run(self._ledger, run) for run in chosen]
 
-    def mean_times(
-        self, runs: list[History], window: Span, view: View
-    ) -> tuple[MeanTime, MeanTime]:
-        """Return the mean time to interruption, and to recovery."""
+    def reliability(self, runs: list[History], window: Span, view: View) -> Reliability:
+        """
+        Return mean times, failures of nodes, and what preemptions cost.
+
+        Raises:
+            ConfigError: SciPy, which the limits need, is not installed.
+            LedgerError: The ledger cannot be read now.
+        """
         found = [run_book(run, window, view) for run in runs]
-        books = [book for book in found if book is not None]
-        every = [one for book in books for one in book.interruptions]
-        return mtti(books), mttr(every)
+        exposure = read_exposure(self._ledger, (run.key for run in runs), window, view)
+        return reliability([book for book in found if book is not None], exposure)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from goodput_exporter.analysis.exposure import Exposure, exposure_of
+from goodput_exporter.analysis.histories import View
 from goodput_exporter.analysis.holding import usages_of, used
 from goodput_exporter.analysis.stretches import booked, joined
 from goodput_exporter.analysis.usage import Place, Usage, usage_of
@@ -16,8 +19,9 @@ from goodput_exporter.errors import BadInputError
 from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger.days import DAY_NS
+from goodput_exporter.ledger.gpu_lines import GpuReader
 from goodput_exporter.ledger.gpu_state import take_up
-from goodput_exporter.ledger.ledger import BookedRun, Reader
+from goodput_exporter.ledger.ledger import BookedRun, Reader, Resume
 from goodput_exporter.services.reading_runs import fold_in
 
 
@@ -39,16 +43,50 @@ class Used:
     is_cluster: bool
 
 
-def cluster_lines(ledger: Reader) -> list[GpuBooking]:
+class GpuLedger(GpuReader, Protocol):
+    """What is read of a ledger's cluster book, whoever writes it."""
+
+    def resume(self) -> Resume:
+        """Return what a restart goes on from."""
+
+
+def cluster_lines(ledger: GpuLedger) -> list[GpuBooking]:
     """
     Return the cluster book's live lines, with what is open and in no line yet.
 
     Raises:
         LedgerCorruptError: A part of it is not what was written.
     """
-    written = [line.booking for line in ledger.gpu_lines()]
-    is_open = take_up(ledger.resume().meta, ledger.gpu_nodes(), 0).open_lines()
-    return [line for line in (*written, *is_open) if line.kind is Kind.LIVE]
+    return [line for line in lines_of(ledger) if line.kind is Kind.LIVE]
+
+
+def lines_of(ledger: GpuLedger, window: Span | None = None) -> Iterator[GpuBooking]:
+    """
+    Yield the lines of the cluster book that reach into a window, the open ones last.
+
+    Raises:
+        LedgerCorruptError: A part of it is not what was written.
+    """
+    for line in ledger.gpu_lines(window):
+        yield line.booking
+    book = take_up(ledger.resume().meta, ledger.gpu_nodes(), 0)
+    for is_open in book.open_lines():
+        if window is None or is_open.span.clip(window) is not None:
+            yield is_open
+
+
+def read_exposure(
+    ledger: GpuLedger, runs: Iterable[RunKey], window: Span, view: View
+) -> Exposure:
+    """
+    Read for how long each node held GPUs of some runs.
+
+    Raises:
+        LedgerCorruptError: A part of the cluster book is not what was written.
+    """
+    settled = view is View.SETTLED
+    lines = lines_of(ledger, window)
+    return exposure_of(lines, window, runs=frozenset(runs), settled=settled)
 
 
 def read_used(

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Final, Protocol
 
 from goodput_exporter.analysis.histories import History, View
-from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.accounting import Segment
@@ -268,8 +268,6 @@ class LeadersPast:
         """See ``LedgerPast.runs``."""
         return self._leader().past.runs(names)
 
-    def mean_times(
-        self, runs: list[History], window: Span, view: View
-    ) -> tuple[MeanTime, MeanTime]:
-        """See ``LedgerPast.mean_times``."""
-        return self._leader().past.mean_times(runs, window, view)
+    def reliability(self, runs: list[History], window: Span, view: View) -> Reliability:
+        """See ``LedgerPast.reliability``."""
+        return self._leader().past.reliability(runs, window, view)

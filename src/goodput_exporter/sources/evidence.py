@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -56,6 +57,16 @@ BAD_STATUS: Final[dict[str, tuple[str, ...]]] = {
 
 _EXIT_CODE_TELLS: Final = frozenset({"", "Error"})
 """Container reasons that say less than the exit code does."""
+_PREEMPTED_BY: Final = re.compile(
+    r"Preempted by (?:pod ([\w-]+)|([\w.-]+/[\w.-]+)) on "
+)
+"""The scheduler's event names a pod by its uid, older ones by its name; between them
+there were some that say "a pod". Source: preemption.go of kubernetes/kubernetes."""
+_PRIORITY_POD: Final = re.compile(r"a higher priority pod: ([\w.-]+/[\w.-]+)$")
+"""The condition of Kubernetes 1.25 and 1.26; later ones name nobody."""
+_QUEUE_UIDS: Final = re.compile(r"\(UID: ([\w-]+)(?:, JobUID: ([\w-]+))?\)")
+"""Kueue's condition; it writes UNKNOWN for what it does not know. Source:
+pkg/scheduler/preemption of kubernetes-sigs/kueue."""
 _FINISHED: Final = frozenset({"Complete", "Completed", "Succeeded", "Failed"})
 
 
@@ -96,10 +107,16 @@ def evidence_of_deleted(raw: object, seen_ns: int) -> list[Evidence]:
     return found
 
 
-def _seen(
-    kind: Kind, reason: str, subject: str, at_ns: int, detail: str = ""
+def _seen(  # noqa: PLR0913 - the fields of an observation
+    kind: Kind,
+    reason: str,
+    subject: str,
+    at_ns: int,
+    detail: str = "",
+    *,
+    by: str = "",
 ) -> Evidence:
-    return Evidence(at_ns, kind, reason, subject, SOURCE, detail)
+    return Evidence(at_ns, kind, reason, subject, SOURCE, detail, by=by)
 
 
 def _about(raw: object, kind: str = "") -> str:
@@ -126,8 +143,10 @@ def _pod(pod: Fields, seen_ns: int) -> Iterator[Evidence]:
             reason, said = text(condition, "reason"), text(condition, "message")
             if reason == "TerminationByKubelet" and "shutdown" in said:
                 reason += "/shutdown"
-            at_ns = instant_ns(condition, "lastTransitionTime")
-            yield _seen(Kind.POD_CONDITION, reason, subject, _or(at_ns, seen_ns), said)
+            began_ns = _or(instant_ns(condition, "lastTransitionTime"), seen_ns)
+            named = _PRIORITY_POD.search(said)
+            by = "" if named is None else f"pod/{named.group(1)}"
+            yield _seen(Kind.POD_CONDITION, reason, subject, began_ns, said, by=by)
     reason = text(pod, "status", "reason")
     if reason:
         at_ns, said = _last_change_ns(pod), text(pod, "status", "message")
@@ -235,7 +254,17 @@ def _event(event: Fields, seen_ns: int) -> Iterator[Evidence]:
     found = (instant_ns(event, date) for date in dates)
     at_ns = next((date_ns for date_ns in found if date_ns is not None), seen_ns)
     reason = f"{kind}/{text(event, 'reason')}"
-    yield _seen(Kind.EVENT, reason, subject, at_ns, said)
+    by = _preemptor(event, said) if reason == "Pod/Preempted" else ""
+    yield _seen(Kind.EVENT, reason, subject, at_ns, said, by=by)
+
+
+def _preemptor(event: Fields, said: str) -> str:
+    """Return the pod that an event of the scheduler was made for, as it names it."""
+    uid = text(event, "related", "uid")
+    named = _PREEMPTED_BY.search(said)
+    if uid or named is None:
+        return f"uid/{uid}" if uid else ""
+    return f"uid/{named.group(1)}" if named.group(1) else f"pod/{named.group(2)}"
 
 
 def _workload(raw: Fields, seen_ns: int) -> Iterator[Evidence]:
@@ -247,12 +276,19 @@ def _workload(raw: Fields, seen_ns: int) -> Iterator[Evidence]:
                 kind = "SuspendedByOthers"
             at_ns = _or(instant_ns(condition, "lastTransitionTime"), seen_ns)
             reason, said = text(condition, "reason"), text(condition, "message")
-            yield _seen(
-                Kind.WORKLOAD_CONDITION, f"{kind}/{reason}", subject, at_ns, said
-            )
+            by = _queue_preemptor(said) if kind == "Evicted" else ""
+            word = f"{kind}/{reason}"
+            yield _seen(Kind.WORKLOAD_CONDITION, word, subject, at_ns, said, by=by)
     told_ns = _told_to_go_ns(raw)
     if told_ns is not None:
         yield from _owner_deleted(raw, told_ns)
+
+
+def _queue_preemptor(said: str) -> str:
+    """Return the job and the workload that a queue made room for, as far as named."""
+    named = _QUEUE_UIDS.search(said)
+    uids = () if named is None else (named.group(2), named.group(1))
+    return " ".join(f"uid/{uid}" for uid in uids if uid and uid != "UNKNOWN")
 
 
 def _owner_deleted(raw: Fields, at_ns: int) -> Iterator[Evidence]:

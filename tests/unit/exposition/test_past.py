@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from goodput_exporter.analysis.histories import History, View
-from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import ConfigError
 from goodput_exporter.services.ledger_past import LedgerPast
@@ -150,9 +150,7 @@ def test_an_end_that_was_not_given_has_a_name(
 class WithoutSciPy(LedgerPast):
     """A door to the ledger where an extra was not installed."""
 
-    def mean_times(
-        self, runs: list[History], window: Span, view: View
-    ) -> tuple[MeanTime, MeanTime]:
+    def reliability(self, runs: list[History], window: Span, view: View) -> Reliability:
         """Refuse, as the statistics do."""
         del runs, window, view
         msg = "limits need SciPy; install goodput-exporter[analysis]"

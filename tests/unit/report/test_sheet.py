@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from goodput_exporter.analysis.exposure import Exposure
 from goodput_exporter.analysis.histories import RunFacts, View
 from goodput_exporter.analysis.records import NodeTime
 from goodput_exporter.analysis.stretches import Pricing
@@ -165,14 +166,17 @@ def test_few_interruptions_are_said_to_be_few() -> None:
 
     assert "6 interruptions) – too few to rely on." in text
     assert "95% limits" in text
-    assert "no source told on which nodes" in text
+    assert "does not say on which nodes" in text
 
 
 def test_nodes_that_are_known_have_rates() -> None:
     """Failures per 1,000 node-days, by GPU model and by cause."""
     nodes = [NodeTime("node-7", "H100", 3 * DAY), NodeTime("node-2", "H100", 3 * DAY)]
 
-    text = markdown(made(three_days(), nodes=nodes))
+    epic = three_days()
+    known = {epic.key: Span(BEGINS_NS, epic.at_ns)}
+
+    text = markdown(made(epic, exposure=Exposure(tuple(nodes), known)))
 
     assert "Failures per 1,000 node-days, H100: 500.0" in text
     assert "caused by gpu_error: 333.3" in text

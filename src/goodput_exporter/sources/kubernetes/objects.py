@@ -253,6 +253,7 @@ class Event(Object, frozen=True):
     note: str | None = None
     involved_object: Reference | None = None
     regarding: Reference | None = None
+    related: Reference | None = None
     source: Source | None = None
     reporting_component: str | None = None
     event_time: str | None = None

@@ -94,6 +94,20 @@ def pod_named(register: Register, node: str, said: str) -> str:
     return "" if here is None else here.uid
 
 
+def run_named(register: Register, name: str) -> RunKey | None:
+    """
+    Return the run of an object by ``uid/UID``, or of a pod by ``pod/NAMESPACE/NAME``.
+
+    None where no such object was seen, or it is of no training run.
+    """
+    kind, _, rest = name.partition("/")
+    if kind == "uid":
+        return register.key_of.get(rest)
+    namespace, _, pod = rest.partition("/")
+    uid = register.owners.uid_of(namespace, "", "Pod", pod)
+    return None if uid is None else register.key_of.get(uid)
+
+
 def index_of(register: Register, pod: PodRecord) -> int | None:
     """
     Return a pod's place among the pods with GPUs of its run.

@@ -55,6 +55,10 @@ class Owners:
         """Return whether the object itself was seen."""
         return uid in self._above
 
+    def uid_of(self, namespace: str, group: str, kind: str, name: str) -> str | None:
+        """Return the uid of an object that was seen, by its name; None else."""
+        return self._by_name.get((namespace, group, kind, name))
+
     def put(self, ref: Ref, raw: Fields) -> bool:
         """Note an object's owner; return whether anybody's chain changed."""
         name = (ref.namespace, ref.group, ref.kind, ref.name)

@@ -175,6 +175,7 @@ def shape_of(kind: str) -> Shape:
             "reason": str,
             "message": str,
             "involvedObject": about,
+            "related": {"uid": str},
             "eventTime": str,
             "lastTimestamp": str,
             "firstTimestamp": str,

@@ -15,6 +15,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, text
 from goodput_exporter.sources.workloads.clues import Clues, event_about, subject_of
 from goodput_exporter.sources.workloads.identity import RUN_ID_LABEL
+from goodput_exporter.sources.workloads.lookups import run_named
 from goodput_exporter.sources.workloads.owners import Ref
 from goodput_exporter.sources.workloads.pod_words import PodStage
 from goodput_exporter.sources.workloads.pods import PodRecord
@@ -211,7 +212,8 @@ class Tracker:
             key = heapq.heappop(self._timers)[1]
             if key in self.register.runs:
                 self.register.touched.add(key)
-        found: list[Placement | Evidence] = [*self._clues.drain(), *self._closing]
+        clues = (self._with_run(clue) for clue in self._clues.drain())
+        found: list[Placement | Evidence] = [*clues, *self._closing]
         self._closing.clear()
         touched, self.register.touched = self.register.touched, set()
         for key in sorted(touched):
@@ -219,6 +221,15 @@ class Tracker:
             if run is not None:
                 found += self._look(run, now_ns)
         return sorted(found, key=_date)
+
+    def _with_run(self, clue: Evidence) -> Evidence:
+        """Name the run of whom something was done for; nobody where none is known."""
+        if not clue.by:
+            return clue
+        keys = (run_named(self.register, name) for name in clue.by.split())
+        key = next((key for key in keys if key is not None), None)
+        by = "" if key is None else f"run/{key.namespace}/{key.run}"
+        return replace(clue, by=by)
 
     def _look(self, run: Run, now_ns: int) -> Iterator[Placement]:
         key = run.key
