@@ -143,7 +143,11 @@ def books(draw: st.DrawFn) -> list[GpuBooking]:
     return found
 
 
-@given(books(), st.lists(st.integers(0, 100 * HOUR), max_size=4), st.booleans())
+@given(
+    lines=books(),
+    cuts=st.lists(st.integers(0, 100 * HOUR), max_size=4),
+    settled=st.booleans(),
+)
 def test_windows_that_tile_a_longer_one_add_up_to_it(
     lines: Sequence[GpuBooking], cuts: list[int], *, settled: bool
 ) -> None:
