@@ -48,14 +48,14 @@ class Stretch:
 
     def gpu_ns_in(self, window: Span) -> int:
         """Return how much of its GPU time lies inside *window*."""
-        inside = self.span.clip(window)
-        if inside is None:
-            return 0
-        if inside == self.span:
+        # Every sum of a report comes through here: no span is made to be thrown away.
+        start_ns, end_ns = self.span.start_ns, self.span.end_ns
+        if window.start_ns <= start_ns and end_ns <= window.end_ns:
             return self.gpu_ns
-        start_ns = self.span.start_ns
-        first = (inside.start_ns - start_ns) * self.devices
-        last = (inside.end_ns - start_ns) * self.devices
+        if window.end_ns <= start_ns or end_ns <= window.start_ns:
+            return 0
+        first = (window.start_ns - start_ns) * self.devices
+        last = (min(window.end_ns, end_ns) - start_ns) * self.devices
         return max(0, min(last, self.end_gpu_ns) - max(first, self.begin_gpu_ns))
 
 
@@ -128,22 +128,19 @@ def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def _goes_on(last: Stretch, stretch: Stretch) -> bool:
-    whole = all(
-        one.gpu_ns == one.span.length_ns * one.devices for one in (last, stretch)
+    return (
+        last.span.end_ns == stretch.span.start_ns
+        and last.state is stretch.state
+        and last.cause is stretch.cause
+        and last.incident == stretch.incident
+        and last.devices == stretch.devices
+        and _is_whole(last)
+        and _is_whole(stretch)
     )
-    return whole and (
-        last.span.end_ns,
-        last.state,
-        last.cause,
-        last.incident,
-        last.devices,
-    ) == (
-        stretch.span.start_ns,
-        stretch.state,
-        stretch.cause,
-        stretch.incident,
-        stretch.devices,
-    )
+
+
+def _is_whole(stretch: Stretch) -> bool:
+    return stretch.gpu_ns == stretch.span.length_ns * stretch.devices
 
 
 def within(stretches: Iterable[Stretch], window: Span) -> Iterator[Stretch]:

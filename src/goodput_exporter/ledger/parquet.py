@@ -21,7 +21,8 @@ def write_parquet(columns: Sequence[Column], rows: Iterable[Cells], file: Path) 
     """
     Write rows to a new file, compressed, some at a time.
 
-    Seconds are DECIMAL(38, 9) and exact; text that repeats is stored once.
+    Seconds and decimals are DECIMAL(38, 9) and whole numbers past 64 bits are
+    DECIMAL(38, 0), so both are exact; text that repeats is stored once.
 
     Raises:
         ConfigError: Arrow is not installed.
@@ -46,9 +47,13 @@ def write_parquet(columns: Sequence[Column], rows: Iterable[Cells], file: Path) 
 
 
 def _values(column: Column, cells: list[Any]) -> list[Any]:
-    if column.type is not Type.SECONDS:
-        return cells
-    return [None if cell is None else Decimal(cell).scaleb(-FRACTION) for cell in cells]
+    if column.type is Type.SECONDS:
+        return [
+            None if cell is None else Decimal(cell).scaleb(-FRACTION) for cell in cells
+        ]
+    if column.type is Type.WHOLE:
+        return [None if cell is None else Decimal(cell) for cell in cells]
+    return cells
 
 
 def _batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
@@ -62,6 +67,8 @@ def _type(arrow: Any, of: Type) -> Any:  # noqa: ANN401 - Arrow ships no types
         Type.TEXT: arrow.string(),
         Type.INTEGER: arrow.int64(),
         Type.SECONDS: arrow.decimal128(DIGITS, FRACTION),
+        Type.WHOLE: arrow.decimal128(DIGITS, 0),
+        Type.DECIMAL: arrow.decimal128(DIGITS, FRACTION),
         Type.REAL: arrow.float64(),
         Type.BOOLEAN: arrow.bool_(),
     }[of]

@@ -45,7 +45,7 @@ def read_ledger(path: Path) -> SqliteReader:
         LedgerError: It is of an earlier version, or cannot be opened.
     """
     if not path.is_file():
-        msg = f"{path}: no ledger is there; check ledger.path"
+        msg = f"{path}: no ledger is there; check ledger.path, or ledger.url"
         raise LedgerError(msg)
     reader = SqliteReader(path)
     try:

@@ -1,4 +1,4 @@
-"""Tables that leave the ledger: columns of five types, as CSV and as JSON lines."""
+"""Tables that leave the ledger: columns of seven types, as CSV and as JSON lines."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ class Type(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     SECONDS = "seconds"
+    WHOLE = "whole"
+    DECIMAL = "decimal"
     REAL = "real"
     BOOLEAN = "boolean"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; SECONDS are exact, with nine digits."""
+    """
+    One column of a table.
+
+    SECONDS and DECIMAL are exact, with nine digits; WHOLE is exact past 64 bits.
+    """
 
     name: str
     type: Type = Type.TEXT

@@ -25,6 +25,8 @@ from goodput_exporter.ledger.one_run import OneRun
 
 FIRST_LOOK_NS: Final = 3_600 * NS_PER_SECOND
 """How far back the first look for lost work goes; each further one doubles it."""
+AT_AN_END_NS: Final = 60 * NS_PER_SECOND
+"""The first look at where a run begins or ends: of an hour, each tick is an entry."""
 
 
 @dataclass(slots=True)
@@ -71,8 +73,8 @@ class Chosen:
             end_ns, length_ns = end_ns - length_ns, length_ns * 2
 
     def _read_until_any(self, *, forwards: bool) -> None:
-        length_ns = FIRST_LOOK_NS
-        while length_ns < 2 * (self.last_ns - self.first_ns + FIRST_LOOK_NS):
+        length_ns = AT_AN_END_NS
+        while length_ns < 2 * (self.last_ns - self.first_ns + AT_AN_END_NS):
             look = Span(self.first_ns, self.first_ns + length_ns)
             if not forwards:
                 look = Span(self.last_ns - length_ns, self.last_ns + 1)

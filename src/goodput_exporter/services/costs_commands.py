@@ -34,6 +34,7 @@ from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_runs import whole_of
 from goodput_exporter.services.reading_usage import Used, cluster_lines, read_used
 from goodput_exporter.services.report_commands import price_book_of
@@ -113,7 +114,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         )
     is_focus = said["format"] == "focus"
     text = in_focus(found, settings.identity.cluster) if is_focus else in_csv(found)
-    write(text, None if said["out"] is None else Path(said["out"]), out)
+    write_text(text, None if said["out"] is None else Path(said["out"]), out)
     return 0
 
 
@@ -181,27 +182,6 @@ def in_focus(found: Bills, cluster: str) -> str:
     period = Span(start_ns, end_ns)
     billing = Billing(cluster, cluster, cluster, cluster, cluster, period)
     return focus_csv(focus_rows(found.charges, billing))
-
-
-def write(text: str, path: Path | None, out: TextIO) -> None:
-    """
-    Write to a new file, or to *out*.
-
-    Raises:
-        LedgerError: The file exists, or cannot be written.
-    """
-    if path is None:
-        out.write(text)
-        return
-    try:
-        with path.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except OSError as exc:
-        msg = (
-            f"--out: {path} cannot be written ({exc.strerror}); name a new file "
-            "in a folder that this user may write"
-        )
-        raise LedgerError(msg) from exc
 
 
 def _place(prices: PriceBook, model: str | None, pool: str | None) -> Place | None:

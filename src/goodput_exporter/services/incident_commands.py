@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -14,10 +13,10 @@ from goodput_exporter.analysis.incident_rows import incidents_csv, incidents_jso
 from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
-from goodput_exporter.errors import LedgerError
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
 from goodput_exporter.services.report_commands import Asked, pricing_of
 
@@ -48,7 +47,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
     )
     with closing(reader_of(settings)) as ledger:
         found = incidents(ledger, asked, LedgerClock().now_ns())
-    write(found, asked, out)
+    write_text(TEXTS[asked.format](found), asked.out, out)
     return 0
 
 
@@ -67,25 +66,3 @@ def incidents(ledger: Reader, asked: Asked, now_ns: int) -> list[IncidentRecord]
         history = read_run(ledger, run, pricing=pricing)
         found += history.incidents(window, View(asked.view)).records
     return sorted(found, key=lambda one: (one.detected_ns, one.run, one.number))
-
-
-def write(found: Iterable[IncidentRecord], asked: Asked, out: TextIO) -> None:
-    """
-    Write incidents to a new file, or to *out*.
-
-    Raises:
-        LedgerError: The file exists, or cannot be written.
-    """
-    text = TEXTS[asked.format](found)
-    if asked.out is None:
-        out.write(text)
-        return
-    try:
-        with asked.out.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except OSError as exc:
-        msg = (
-            f"--out: {asked.out} cannot be written ({exc.strerror}); name a new file "
-            "in a folder that this user may write"
-        )
-        raise LedgerError(msg) from exc

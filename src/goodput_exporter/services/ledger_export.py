@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 from goodput_exporter.config.settings import Settings
-from goodput_exporter.errors import ConfigError, LedgerError
+from goodput_exporter.errors import ConfigError
 from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.ledger.parquet import write_parquet
 from goodput_exporter.ledger.tabular import Cells, Column, write_csv, write_json
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.ledger_tables import TABLES, Table
+from goodput_exporter.services.new_files import explained, new_file
 
 Write = Callable[[Sequence[Column], Iterable[Cells], TextIO], None]
 TEXT_FORMATS: Final = MappingProxyType[str, Write](
@@ -50,22 +51,16 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
         if file is None:
             _write_text(ledger, table, style, out)
             return 0
-        try:
-            _write_file(ledger, table, style, file)
-        except OSError as exc:
-            msg = (
-                f"{file}: cannot be written ({exc.strerror}); name a new file in a "
-                "folder that this user may write"
-            )
-            raise LedgerError(msg) from exc
+        _write_file(ledger, table, style, file)
     return 0
 
 
 def _write_file(ledger: Reader, table: Table, style: str, file: Path) -> None:
     if style == "parquet":
-        write_parquet(table.columns, table.rows(ledger), file)
+        with explained(file):
+            write_parquet(table.columns, table.rows(ledger), file)
         return
-    with file.open("x", encoding="utf-8", newline="") as text:
+    with new_file(file) as text:
         _write_text(ledger, table, style, text)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from goodput_exporter.analysis.histories import History, Quiet, View, history
 from goodput_exporter.analysis.stretches import Pricing
@@ -139,8 +140,9 @@ def _quiet(
 
 
 def _saves_of(ledger: RunReader, key: RunKey) -> Callable[[Span], int]:
-    """Return what counts a run's saves later, if it is asked at all."""
+    """Return what counts a run's saves later, if it is asked at all, and once."""
 
+    @cache
     def saves(window: Span) -> int:
         with ledger.one_run(key) as one:
             return 0 if one is None else one.saves(window)

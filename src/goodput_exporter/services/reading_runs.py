@@ -56,7 +56,8 @@ def find_run(runs: Iterable[BookedRun], name: str) -> BookedRun:
         msg = f"{len(found)} runs are called {name!r}: {names}; write one in full"
         raise BadInputError(msg)
     near = nearest_runs([run.key for run in known], name)
-    hint = f"did you mean {' or '.join(near)}?" if near else "check ledger.path"
+    where = "check ledger.path, or ledger.url and identity.cluster"
+    hint = f"did you mean {' or '.join(near)}?" if near else where
     msg = f"no run is called {name!r}; the ledger holds {len(known)} runs: {hint}"
     raise BadInputError(msg)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
-from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import (
     AccountingError,
     BadInputError,
@@ -28,38 +28,45 @@ from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.ledger.ledger import BookedRun, Reader
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.parquet import write_parquet
-from goodput_exporter.ledger.tabular import Cells, Column, Type
+from goodput_exporter.ledger.tabular import Column, Type
 from goodput_exporter.report.comparing import Comparison, compare, side
 from goodput_exporter.report.markdown import markdown
-from goodput_exporter.report.page import html
-from goodput_exporter.report.rows import rows, rows_csv
+from goodput_exporter.report.rows import COLUMNS, rows, rows_csv
 from goodput_exporter.report.sheet import Sheet, sheet
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.new_files import explained, write_text
 from goodput_exporter.services.reading_days import read_runs
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
+from goodput_exporter.services.reading_usage import read_exposure
 
 READINGS: Final = 3
 """How often a run is read anew because the exporter booked it meanwhile."""
 TWO: Final = 2
 
+
+def _html(made: Sheet) -> str:
+    # Loaded only here: the other formats do without templates.
+    from goodput_exporter.report.page import html  # noqa: PLC0415 - see above
+
+    return html(made)
+
+
 TEXTS: Final = MappingProxyType[str, Callable[[Sheet], str]](
-    {"html": html, "md": markdown, "csv": rows_csv}
+    {"html": _html, "md": markdown, "csv": rows_csv}
 )
 FORMATS: Final = (*TEXTS, "parquet")
 
-PARQUET: Final = (
-    *(
-        Column(name)
-        for name in ("cluster", "namespace", "run", "view", "begins", "ends")
-    ),
-    *(Column(name) for name in ("state", "layer", "cause")),
-    Column("gpu_seconds", Type.SECONDS),
-    Column("currency"),
-    Column("cost", Type.SECONDS),
-    Column("unpriced_gpu_seconds", Type.SECONDS),
+TYPES: Final = MappingProxyType(
+    {
+        "gpu_ns": Type.WHOLE,
+        "gpu_hours": Type.DECIMAL,
+        "cost": Type.DECIMAL,
+        "unpriced_gpu_ns": Type.WHOLE,
+    }
 )
-"""Exact decimals with nine digits; a cost has six, and is stored as one, too."""
+TABLE: Final = tuple(Column(name, TYPES.get(name, Type.TEXT)) for name in COLUMNS)
+"""The columns of Parquet are those of CSV, by the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,7 @@ def report(ledger: RunReader, asked: Asked, now_ns: int) -> Sheet:
                 subject=_subject(chosen, inside, asked),
                 window=window,
                 view=view,
+                exposure=read_exposure(ledger, (run.key for run in runs), window, view),
                 comparison=_comparison(ledger, asked, runs, window),
                 with_statistics=has_statistics(),
             )
@@ -213,46 +221,14 @@ def write(made: Sheet, asked: Asked, out: TextIO) -> None:
         ConfigError: Parquet has no file to go to.
         LedgerError: The file exists, or cannot be written.
     """
-    if asked.out is None:
-        if asked.format == "parquet":
-            msg = "--format parquet: name a new file with --out FILE"
-            raise ConfigError(msg)
-        out.write(TEXTS[asked.format](made))
+    if asked.format != "parquet":
+        write_text(TEXTS[asked.format](made), asked.out, out)
         return
-    try:
-        if asked.format == "parquet":
-            write_parquet(PARQUET, _cells(made), asked.out)
-            return
-        text = TEXTS[asked.format](made)
-        with asked.out.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except OSError as exc:
-        msg = (
-            f"--out: {asked.out} cannot be written ({exc.strerror}); name a new file "
-            "in a folder that this user may write"
-        )
-        raise LedgerError(msg) from exc
-
-
-def _cells(made: Sheet) -> list[Cells]:
-    return [
-        (
-            row.cluster,
-            row.namespace,
-            row.run,
-            row.view,
-            row.begins,
-            row.ends,
-            row.state,
-            row.layer,
-            row.cause,
-            row.gpu_ns,
-            row.currency,
-            None if row.cost is None else int(row.cost * NS_PER_SECOND),
-            row.unpriced_gpu_ns,
-        )
-        for row in rows(made)
-    ]
+    if asked.out is None:
+        msg = "--format parquet: name a new file with --out FILE"
+        raise ConfigError(msg)
+    with explained(asked.out, "--out: "):
+        write_parquet(TABLE, map(astuple, rows(made)), asked.out)
 
 
 def _touches(run: BookedRun, window: Span) -> bool:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from contextlib import closing
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from goodput_exporter.config.places import load
 from goodput_exporter.config.settings import Settings
 from goodput_exporter.domain.accounting import tally
-from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import ConfigError, GoodputError, LedgerError
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import compact_ledger
@@ -188,9 +188,34 @@ def test_parquet_sums_to_the_ledger(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "report.parquet"
     report(settings, "llama", format="parquet", out=str(file))
 
-    seconds = parquet.read_table(file).column("gpu_seconds").to_pylist()
+    gpu_ns = parquet.read_table(file).column("gpu_ns").to_pylist()
 
-    assert sum(seconds) * NS_PER_SECOND == LLAMA.account(Span(0, 2**62)).total_gpu_ns
+    assert sum(gpu_ns) == LLAMA.account(Span(0, 2**62)).total_gpu_ns
+
+
+def test_parquet_and_csv_are_one_table(settings: Settings, tmp_path: Path) -> None:
+    """The same columns under the same names, and the same figures in them."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "report.parquet"
+    report(settings, "llama", format="parquet", out=str(file))
+
+    header, *lines = csv.reader(io.StringIO(report(settings, "llama", format="csv")))
+
+    table = parquet.read_table(file)
+    assert table.column_names == header
+    for number, name in enumerate(header):
+        told = [line[number] for line in lines]
+        cells = table.column(name).to_pylist()
+        assert [_number(each) for each in told] == [_number(each) for each in cells]
+
+
+def _number(cell: object) -> object:
+    """Return a cell as the number or the word that it is; an empty one is None."""
+    text = "" if cell is None else str(cell)
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text or None
 
 
 def test_a_ledger_without_time_reports_nothing(tmp_path: Path) -> None:
