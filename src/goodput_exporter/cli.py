@@ -79,6 +79,12 @@ WHICH = (
     Argument("--node-pool", help="the pool whose prices go before the model's"),
 )
 
+SERVER = (
+    Argument("--server", help="the exporter's address [as http.host says]"),
+    Argument("--ca", help="who signed its certificate, in PEM [the system's]"),
+    Argument("--token-file", help="a token that it accepts [as the settings name]"),
+)
+
 COMMANDS = {
     "report": Command(
         "goodput_exporter.services.report_commands",
@@ -131,7 +137,7 @@ COMMANDS = {
         "say why a run is missing, unverified or unobserved, and what to change",
         (
             Argument("run", help="the run's name"),
-            Argument("--server", help="the exporter's address [as http.host says]"),
+            *SERVER,
         ),
     ),
     "rbac": Command(
@@ -181,6 +187,7 @@ COMMANDS = {
             Argument("--cause", help="what it is due to; see docs/reference/causes.md"),
             Argument("--note", help="why, for those who read it later"),
             Argument("--by", help="who says so [the user that runs this]"),
+            *SERVER,
         ),
     ),
     "ledger compact": Command(

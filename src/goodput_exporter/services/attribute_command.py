@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
-import urllib.error
-import urllib.request
 from contextlib import closing
 from typing import Final, TextIO
 from urllib.parse import quote
@@ -18,11 +15,18 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.services.asking import (
+    Exporter,
+    UnansweredError,
+    asked_exporter,
+    detail_of,
+)
 from goodput_exporter.services.bookkeeper import Bookkeeper
-from goodput_exporter.services.from_settings import ledger_of, tokens_of
+from goodput_exporter.services.from_settings import ledger_of
 
 PARTS: Final = 3
-PATIENCE: Final = 30.0
+REFUSED: Final = 400
+PATIENCE_SECONDS: Final = 30.0
 """Seconds that a running exporter may take to commit."""
 
 
@@ -42,8 +46,17 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
     cause = cause_of(chosen.cause)
     note, by = chosen.note or "", chosen.by or getpass.getuser()
     said = Correction(number, cause, by, note, LedgerClock().now_ns())
-    if _ask_exporter(settings, key, said):
+    asked = vars(chosen)
+    exporter = asked_exporter(
+        asked, settings.http, settings.http.tokens_file, PATIENCE_SECONDS
+    )
+    if _ask_exporter(exporter, key, said):
         where = "by the running exporter"
+    elif asked.get("server") is not None:
+        msg = (
+            f"{exporter.url}: nobody listens there; without --server the ledger is used"
+        )
+        raise LedgerError(msg)
     else:
         _write(settings, key, said)
         where = "in the ledger"
@@ -84,43 +97,23 @@ def cause_of(text: str | None) -> Cause:
     return Cause(text)
 
 
-def _ask_exporter(settings: Settings, key: RunKey, said: Correction) -> bool:
-    """Ask the exporter that listens where the settings say; False: there is none."""
-    http = settings.http
-    anywhere = http.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    host = "127.0.0.1" if anywhere else http.host
+def _ask_exporter(exporter: Exporter, key: RunKey, said: Correction) -> bool:
+    """Ask a running exporter; False: nobody listens there."""
     path = quote(str(key), safe="")
-    url = (
-        f"http://{host}:{http.port}/api/v1/runs/{path}/incidents/{said.incident}/cause"
-    )
     body = {"cause": said.cause.value, "note": said.note, "by": said.by}
-    headers = {"Content-Type": "application/json"}
-    tokens = sorted(tokens_of(http.tokens_file))
-    if tokens:
-        headers["Authorization"] = f"Bearer {tokens[0]}"
-    # The scheme is http always: no file or other handler can be reached from here.
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), headers, method="POST"
-    )
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310 - see above
-            return True
-    except urllib.error.HTTPError as exc:
-        raise BadInputError(_problem(exc)) from exc
-    except urllib.error.URLError as exc:
-        if isinstance(exc.reason, ConnectionRefusedError):
+        status, answer = exporter.post(
+            f"/api/v1/runs/{path}/incidents/{said.incident}/cause", body
+        )
+    except UnansweredError as exc:
+        if exc.refused:
             return False
-        msg = f"the exporter at {host}:{http.port} cannot be asked: {exc.reason}"
+        msg = f"the exporter cannot be asked: {exc}"
         raise LedgerError(msg) from exc
-
-
-def _problem(refused: urllib.error.HTTPError) -> str:
-    said = refused.read(10_000).decode(errors="replace")
-    try:
-        detail = json.loads(said)["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = said
-    return f"the running exporter refused it ({refused.code}): {detail}"
+    if status >= REFUSED:
+        msg = f"the running exporter refused it ({status}): {detail_of(answer)}"
+        raise BadInputError(msg)
+    return True
 
 
 def _write(settings: Settings, key: RunKey, said: Correction) -> None:

@@ -6,8 +6,6 @@ import argparse
 import json
 import os
 import stat
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +27,7 @@ from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
 from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.exposition.scraped import samples, value
+from goodput_exporter.services.asking import asked_exporter
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.reading_runs import find_run, nearest_runs, read_run
 from goodput_exporter.sources.refusals import ADVICE, Reason
@@ -56,9 +55,11 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         LedgerError: Neither the exporter nor the ledger can be read.
     """
     said = vars(chosen)
-    server = server_of(settings, said["server"])
+    server = asked_exporter(
+        said, settings.http, settings.http.readers_file, PATIENCE_SECONDS
+    )
     name = _only(said["run"])
-    seen = look(settings, name, server, lambda path: fetched(server + path))
+    seen = look(settings, name, server.url, server.get)
     complaints = examine(seen)
     out.write(told(seen, complaints))
     return UNWELL if complaints else 0
@@ -76,50 +77,13 @@ def told(seen: Seen, complaints: list[Complaint]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def server_of(settings: Settings, given: str | None) -> str:
-    """
-    Return the exporter's address without a slash at its end.
-
-    Raises:
-        ConfigError: It is none of HTTP.
-    """
-    if given is None:
-        host = settings.http.host
-        # Where it listens on every address, this machine reaches it on its own.
-        anywhere = host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-        known = "127.0.0.1" if anywhere else host
-        shown = f"[{known}]" if ":" in known else known
-        return f"http://{shown}:{settings.http.port}"
-    if not given.startswith(("http://", "https://")):
-        msg = f"--server {given!r}: write http://HOST:PORT"
-        raise ConfigError(msg)
-    return given.rstrip("/")
-
-
-def fetched(url: str) -> tuple[int, str]:
-    """
-    Get one answer, whatever its status.
-
-    Raises:
-        OSError: Nobody answers.
-    """
-    # Only HTTP gets here: ``server_of`` refuses every other scheme.
-    try:
-        with urllib.request.urlopen(  # noqa: S310 - see above
-            url, timeout=PATIENCE_SECONDS
-        ) as answer:
-            return int(answer.status), answer.read().decode(errors="replace")
-    except urllib.error.HTTPError as exc:
-        return exc.code, exc.read().decode(errors="replace")
-
-
 def look(settings: Settings, name: str, server: str, fetch: Fetch) -> Seen:
     """Look at a run through the running exporter, else in the ledger."""
     socket = socket_of(settings.heartbeats.unix_path)
     try:
         return through_exporter(name, server, fetch, socket)
-    except (OSError, BadInputError) as exc:
-        problem = f"{server}: {getattr(exc, 'reason', None) or exc}"
+    except BadInputError as exc:
+        problem = str(exc) if server in str(exc) else f"{server}: {exc}"
         return in_ledger(settings, name, problem, socket)
 
 
@@ -130,8 +94,7 @@ def through_exporter(
     Ask the running exporter.
 
     Raises:
-        OSError: It does not answer.
-        BadInputError: What answers is something else.
+        BadInputError: It does not answer, or what answers is something else.
     """
     ready, why = fetch("/readyz")
     _, metrics = fetch("/metrics")

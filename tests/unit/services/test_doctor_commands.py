@@ -15,14 +15,14 @@ from goodput_exporter.config.places import load
 from goodput_exporter.config.settings import Settings
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import ModelView
-from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.errors import BadInputError, LedgerError
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.services.asking import UnansweredError
 from goodput_exporter.services.doctor_commands import (
     Fetch,
     look,
     main,
-    server_of,
     socket_of,
     through_exporter,
     told,
@@ -62,7 +62,8 @@ def api(**change: object) -> Fetch:
 
 def refused(_: str) -> tuple[int, str]:
     """Be an address where nobody listens."""
-    raise ConnectionRefusedError(111, "Connection refused")
+    msg = f"{SERVER}: Connection refused"
+    raise UnansweredError(msg, refused=True)
 
 
 def at(path: Path) -> Settings:
@@ -164,20 +165,6 @@ def test_a_socket_must_be_one(tmp_path: Path) -> None:
     assert socket_of(file).problem == "no such file"
     file.write_text("")
     assert socket_of(file).problem == "it is no socket"
-
-
-def test_the_server_is_where_the_settings_say(tmp_path: Path) -> None:
-    """A wildcard address is reached on this machine; other schemes are refused."""
-    settings = at(tmp_path / "x")
-    wild = load(environ={}, flags={"http.host": "0.0.0.0", "http.port": "77"})  # noqa: S104 - what is tested
-    six = load(environ={}, flags={"http.host": "::1"})
-
-    assert server_of(settings, None) == SERVER
-    assert server_of(wild, None) == "http://127.0.0.1:77"
-    assert server_of(six, None) == "http://[::1]:9909"
-    assert server_of(settings, "https://x/") == "https://x"
-    with pytest.raises(ConfigError, match="--server 'file:///etc': write http"):
-        server_of(settings, "file:///etc")
 
 
 def test_the_exit_status_tells_whether_there_is_something_to_do(
