@@ -98,6 +98,18 @@ COMMANDS = {
             ),
             Argument("--compare", help="another run, to stand beside the one named"),
             Argument("--attempts", help="two attempts of the run, likewise", count=2),
+            Argument(
+                "--group-by",
+                help="add a table of groups of runs, whose ratios are of sums",
+                choices=(
+                    "cluster",
+                    "namespace",
+                    "team",
+                    "queue",
+                    "gpu_model",
+                    "node_pool",
+                ),
+            ),
         ),
     ),
     "incidents export": Command(

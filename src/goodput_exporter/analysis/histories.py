@@ -13,11 +13,13 @@ from goodput_exporter.analysis.incidents import Incidents, incidents_of
 from goodput_exporter.analysis.stretches import Pricing, Stretch
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import Booking, EventKind, RunEvent
+from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 
 NO_PRICES: Final = Pricing()
+NOBODYS: Final = Owner()
 
 
 class View(StrEnum):
@@ -43,6 +45,7 @@ class RunFacts:
         has_flops: Model FLOPs are known.
         peak_flops: Dense peak of one of its devices, in FLOP/s.
         ranks_expected: How many ranks the latest attempt has.
+        owner: Whose it is, by the latest word; what groups of runs are formed by.
     """
 
     source: str = "sdk"
@@ -58,6 +61,7 @@ class RunFacts:
     has_flops: bool = False
     peak_flops: float | None = None
     ranks_expected: int = 1
+    owner: Owner = NOBODYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,11 @@ class History:
         starts = [one.span.start_ns for one in every]
         ends = [one.span.end_ns for one in every]
         return Span(min(starts), max(ends)) if starts else None
+
+    @property
+    def owner(self) -> Owner:
+        """Return whose it is, as far as its last state says."""
+        return NOBODYS if self.facts is None else self.facts.owner
 
     def incidents(self, window: Span, view: View) -> Incidents:
         """Return what interrupted it, as far as the window saw or paid for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Booking, Restatement
@@ -16,14 +17,24 @@ from goodput_exporter.domain.states import Cause, RunState
 LIFETIME = "lifetime"
 
 
+class GroupKind(StrEnum):
+    """By what runs are grouped."""
+
+    CLUSTER = "cluster"
+    NAMESPACE = "namespace"
+    TEAM = "team"
+    QUEUE = "queue"
+    GPU_MODEL = "gpu_model"
+    NODE_POOL = "node_pool"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class GroupKey:
     """
     What some runs have in common.
 
     Args:
-        kind: ``cluster``, ``namespace``, ``team``, ``queue``, ``gpu_model`` or
-            ``node_pool``.
+        kind: One of ``GroupKind``.
         name: Its value.
     """
 
@@ -38,16 +49,16 @@ class GroupKey:
 def groups_of(key: RunKey, owner: Owner) -> Iterator[GroupKey]:
     """Yield the groups that a run is in; what is not known of it groups nothing."""
     found = {
-        "cluster": key.cluster,
-        "namespace": key.namespace,
-        "team": owner.team,
-        "queue": owner.queue,
-        "gpu_model": owner.gpu_model,
-        "node_pool": owner.pool,
+        GroupKind.CLUSTER: key.cluster,
+        GroupKind.NAMESPACE: key.namespace,
+        GroupKind.TEAM: owner.team,
+        GroupKind.QUEUE: owner.queue,
+        GroupKind.GPU_MODEL: owner.gpu_model,
+        GroupKind.NODE_POOL: owner.pool,
     }
     for kind, name in found.items():
         if name:
-            yield GroupKey(kind, name)
+            yield GroupKey(kind.value, name)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What the ledger says of any window: accounts, incidents, mean times."""
+"""What the ledger says of any window: accounts, groups, incidents, reliability."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.analysis.stretches import account_of
 from goodput_exporter.domain.ratios import ratios
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
 from goodput_exporter.exposition.addresses import full_name, shown
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
 from goodput_exporter.exposition.lookups import RefusedError
-from goodput_exporter.exposition.past_answers import past_reliability
+from goodput_exporter.exposition.past_answers import past_groups, past_reliability
 from goodput_exporter.exposition.schemas import (
     PastAccount,
+    PastGroups,
     PastReliability,
     Problem,
 )
@@ -33,6 +35,7 @@ TO: Final = "Unix seconds or RFC 3339; without it, the last entry."
 VIEW: Final = (
     "settled: as it is known today, in hindsight; live: as the counters showed it."
 )
+BY: Final = "What the runs have in common."
 FORMAT: Final = "json or csv."
 
 Name = Annotated[str, ApiPath(description=NAME)]
@@ -115,6 +118,29 @@ def past_routes(past: Past) -> APIRouter:
         found = [incident_fields(one) for one in records]
         return JSONResponse({"view": view.value, "incidents": found})
 
+    _add_sums(router, past)
+    return router
+
+
+def _add_sums(router: APIRouter, past: Past) -> None:
+    """Add the routes that answer for many runs at once."""
+
+    @router.get("/groups", summary="Groups of runs, in either view")
+    def groups(
+        by: Annotated[GroupKind, Query(description=BY)] = GroupKind.NAMESPACE,
+        start: From = None,
+        end: To = None,
+        view: Annotated[View, Query(description=VIEW)] = View.SETTLED,
+    ) -> PastGroups:
+        """
+        Add up runs by what they have in common, in any window.
+
+        A run is in the group that its latest word says; its ratios are of the
+        sums, and ``coverage`` says what part of the time was observed.
+        """
+        histories = _read(past, ())
+        return past_groups(histories, by, _window(histories, start, end), view)
+
     @router.get("/reliability", summary="Interruptions, nodes and preemptions")
     def reliability(
         run: Annotated[list[str] | None, Query(description=NAME)] = None,
@@ -137,8 +163,6 @@ def past_routes(past: Past) -> APIRouter:
         except LedgerError as exc:
             raise RefusedError(503, Problem(detail=shown(str(exc)))) from exc
         return past_reliability(found, window, view)
-
-    return router
 
 
 def _read(past: Past, names: tuple[str, ...]) -> list[History]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from goodput_exporter.analysis.histories import View
+from goodput_exporter.analysis.groups import GroupAccount, group_accounts
+from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.preemptions import Cascade, Displaced
 from goodput_exporter.analysis.rates import Rate, RateTable
 from goodput_exporter.analysis.reliability import NodeFigures, Reliability
 from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.analysis.stretches import account_of
 from goodput_exporter.analysis.suspects import Suspect
+from goodput_exporter.domain.accounting import Account
+from goodput_exporter.domain.ratios import ratios
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition import schemas
 from goodput_exporter.exposition.addresses import full_name, shown
+from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import rfc3339
 
 
@@ -27,6 +33,45 @@ def past_reliability(
         nodes=None if found.nodes is None else _nodes(found.nodes),
         displaced=[_displaced(one) for one in found.displaced],
         secondary=[_cascade(one) for one in found.cascades],
+    )
+
+
+def past_groups(
+    histories: list[History], by: GroupKind, window: Span, view: View
+) -> schemas.PastGroups:
+    """Answer for groups of runs in one window; each run is in exactly one."""
+    found = group_accounts(
+        (
+            (run.key, run.owner, account_of(run.stretches(view), window))
+            for run in histories
+        ),
+        by,
+    )
+    total = Account()
+    for one in found:
+        total.merge(one.account)
+    return schemas.PastGroups(
+        by=by.value,
+        view=view.value,
+        start=rfc3339(window.start_ns),
+        end=rfc3339(window.end_ns),
+        groups=[_group(one) for one in found],
+        total=books(total),
+        layers=layers(ratios(total)),
+        cut=[
+            full_name(run.key)
+            for run in histories
+            if run.since_ns is not None and window.start_ns < run.since_ns
+        ],
+    )
+
+
+def _group(one: GroupAccount) -> schemas.GroupFound:
+    return schemas.GroupFound(
+        name=None if one.name is None else shown(one.name),
+        runs=[full_name(key) for key in one.runs],
+        books=books(one.account),
+        layers=layers(one.ratios),
     )
 
 

@@ -379,3 +379,30 @@ class PastReliability(Shape):
     secondary: list[CascadeFound] = Field(
         description="Restarts that preempted others, the costliest first."
     )
+
+
+class GroupFound(Shape):
+    """One group of runs in one window; its ratios are ratios of sums."""
+
+    name: str | None = Field(
+        description="What its runs have in common; None: of those nobody said it."
+    )
+    runs: list[str]
+    books: Books
+    layers: Layers
+
+
+class PastGroups(Shape):
+    """Runs by what they have in common; the groups add up to the total."""
+
+    by: str
+    view: str
+    start: str
+    end: str
+    groups: list[GroupFound] = Field(description="The largest first.")
+    total: Books
+    layers: Layers = Field(description="Of all of them together.")
+    cut: list[str] = Field(
+        description="Runs of which a part of the window is kept as daily accounts "
+        "only, and is not in these sums."
+    )

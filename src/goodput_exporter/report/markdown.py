@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
 from goodput_exporter.domain.ratios import LayerRatios
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.report import telling
 from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
+from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.trends import name_of
 from goodput_exporter.report.words import (
@@ -54,6 +56,8 @@ def _page(made: Sheet) -> Iterator[str]:
     yield from _list("Checkpoints", made.advice)
     if made.comparison is not None:
         yield from _compared(made.comparison)
+    if made.group_by is not None:
+        yield from _groups(made, made.group_by)
     if len(made.parts) > 1:
         yield from _runs(made)
     yield from _list("How far to trust this", made.doubts)
@@ -163,6 +167,15 @@ def _runs(made: Sheet) -> Iterator[str]:
     )
     rows = telling.run_lines(made)
     yield from _table(heads, [row[: len(heads)] for row in rows])
+
+
+def _groups(made: Sheet, by: GroupKind) -> Iterator[str]:
+    name, money = KIND_NAME[by], made.whole.currency
+    yield from _section(f"By {name if by is GroupKind.GPU_MODEL else name.lower()}")
+    heads = name, *HEADS, *([f"Cost, {money}"] if money else [])
+    yield from _table(heads, [row[: len(heads)] for row in group_lines(made)])
+    yield ""
+    yield "Ratios are of sums; every run is in one group, so that they add up."
 
 
 def _compared(found: Comparison) -> Iterator[str]:

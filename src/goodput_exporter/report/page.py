@@ -15,6 +15,7 @@ from goodput_exporter.domain.states import RunState
 from goodput_exporter.report import pictures, telling
 from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
+from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.words import (
     CAUSE_NAME,
@@ -80,6 +81,9 @@ def _told(made: Sheet) -> dict[str, Any]:
         "reliability": telling.reliability_words(made.reliability, made),
         "advice": made.advice,
         "comparison": None if made.comparison is None else _compared(made.comparison),
+        "group_kind": "" if made.group_by is None else KIND_NAME[made.group_by],
+        "group_heads": HEADS,
+        "groups": [[shown(cell) for cell in row] for row in group_lines(made)],
         "runs": _runs(made) if len(made.parts) > 1 else [],
         "goodput": percent(whole.ratios.goodput),
         "doubts": made.doubts,

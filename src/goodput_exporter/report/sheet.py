@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from goodput_exporter.analysis.exposure import Exposure
+from goodput_exporter.analysis.groups import group_accounts
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.money import Cost
 from goodput_exporter.analysis.reliability import Reliability, reliability
 from goodput_exporter.analysis.stretches import Stretch, costs_of, within
 from goodput_exporter.domain.accounting import Account
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
@@ -27,6 +29,9 @@ from goodput_exporter.report.trends import Grain, Period, grain_of, trend
 MOST_INCIDENTS = 10
 MOST_ADVICE = 10
 NOWHERE: Final = Exposure()
+
+Costs = dict[tuple[RunState, Cause], Cost]
+"""Of some GPU time, by state and cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,22 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPart:
+    """
+    One group's part of a report.
+
+    Args:
+        name: What its runs have in common; None: of those nobody said it.
+        runs: How many. *account*: of all of them. *cost*: of all their time.
+    """
+
+    name: str | None
+    runs: int
+    account: Account
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """
     A report.
@@ -69,6 +90,8 @@ class Sheet:
         advice, doubts: In sentences.
         comparison: Two runs or attempts, if asked for.
         expected: Estimates beside what was realised, in sentences.
+        group_by: What the runs are grouped by, if asked for. *groups*: each, the
+            largest first; they sum to the whole.
     """
 
     subject: str
@@ -88,6 +111,8 @@ class Sheet:
     doubts: tuple[str, ...]
     comparison: Comparison | None = None
     expected: tuple[str, ...] = ()
+    group_by: GroupKind | None = None
+    groups: tuple[GroupPart, ...] = ()
 
     @property
     def bad_gpu_ns(self) -> int:
@@ -104,6 +129,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
     exposure: Exposure = NOWHERE,
     comparison: Comparison | None = None,
     with_statistics: bool = True,
+    group_by: GroupKind | None = None,
 ) -> Sheet:
     """
     Put a report together, and check that all of its parts agree.
@@ -116,14 +142,16 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         exposure: What the runs held of which nodes; empty where nobody knows.
         comparison: Two runs or attempts side by side.
         with_statistics: SciPy is installed.
+        group_by: By what to group the runs; None groups none.
 
     Raises:
         AccountingError: Two sums that must agree differ.
         ConfigError: Costs are in two currencies.
     """
     histories = [run for run, _ in runs]
-    costs: dict[tuple[RunState, Cause], Cost] = {}
+    costs: Costs = {}
     parts: list[Part] = []
+    by_run: list[tuple[History, Costs]] = []
     records: list[IncidentRecord] = []
     apart_ns = 0
     for run, ledger in runs:
@@ -131,6 +159,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         records += found.records
         apart_ns += sum(found.apart.values())
         own = costs_of(run.stretches(view), window, run.pricing)
+        by_run.append((run, own))
         for group, cost in own.items():
             costs[group] = costs.get(group, Cost()) + cost
         parts.append(
@@ -179,6 +208,8 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         expected=ettr_sentences(_largest(histories, window), window)
         if with_statistics
         else (),
+        group_by=group_by,
+        groups=() if group_by is None else _groups(by_run, group_by),
     )
     require_agreement(made)
     return made
@@ -197,6 +228,8 @@ def require_agreement(made: Sheet) -> None:
         "the runs": sum(part.account.total.gpu_ns for part in made.parts),
         "the periods": sum(one.account.total_gpu_ns for one in made.periods),
     }
+    if made.group_by is not None:
+        sums["the groups"] = sum(one.account.total_gpu_ns for one in made.groups)
     listed = sum(one.total_gpu_ns for one in made.costliest)
     bad = listed + made.other_incidents.gpu_ns + made.apart.gpu_ns
     wrong = [f"{name} {ns}" for name, ns in sums.items() if ns != total]
@@ -210,7 +243,26 @@ def require_agreement(made: Sheet) -> None:
         raise AccountingError(msg)
 
 
-def _account(costs: dict[tuple[RunState, Cause], Cost]) -> Account:
+def _groups(
+    runs: Iterable[tuple[History, Costs]], by: GroupKind
+) -> tuple[GroupPart, ...]:
+    told = [(run, own, _account(own)) for run, own in runs]
+    found = group_accounts(
+        ((run.key, run.owner, account) for run, _, account in told), by
+    )
+    money = {run.key: sum(own.values(), Cost()) for run, own, _ in told}
+    return tuple(
+        GroupPart(
+            one.name,
+            len(one.runs),
+            one.account,
+            sum((money[key] for key in one.runs), Cost()),
+        )
+        for one in found
+    )
+
+
+def _account(costs: Costs) -> Account:
     account = Account()
     for (state, cause), cost in costs.items():
         account.add(state, cost.gpu_ns, cause)
@@ -225,7 +277,7 @@ def _cost(records: Sequence[IncidentRecord]) -> Cost:
 
 
 def _rest_of(
-    costs: dict[tuple[RunState, Cause], Cost],
+    costs: Costs,
     records: Sequence[IncidentRecord],
     apart_ns: int,
 ) -> Cost:

@@ -128,6 +128,7 @@ def facts_of(fold: Fold | None, *, gpu_model: str | None = None) -> RunFacts | N
         has_flops=fold.flops_per_step is not None or fold.flops_per_token is not None,
         peak_flops=_peak_flops(facts, gpu_model),
         ranks_expected=max([*worlds, len(fold.members), 1]),
+        owner=fold.owner,
     )
 
 

@@ -17,6 +17,7 @@ from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import (
     AccountingError,
@@ -80,6 +81,7 @@ class Asked:
         prices: A price book's file. *gpu_model*, *node_pool*: what it is asked for.
         compare: Another run, to stand beside the only one.
         attempts: Two attempts of the only run, likewise.
+        group_by: What to group the runs by; one of ``GroupKind``.
     """
 
     names: tuple[str, ...] = ()
@@ -94,6 +96,7 @@ class Asked:
     node_pool: str | None = None
     compare: str | None = None
     attempts: tuple[str, ...] = ()
+    group_by: str | None = None
 
 
 def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
@@ -119,6 +122,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         node_pool=said["node_pool"],
         compare=said["compare"],
         attempts=tuple(said["attempts"] or ()),
+        group_by=said["group_by"],
     )
     with closing(reader_of(settings)) as ledger:
         made = report(ledger, asked, LedgerClock().now_ns())
@@ -161,6 +165,7 @@ def report(ledger: RunReader, asked: Asked, now_ns: int) -> Sheet:
                 exposure=read_exposure(ledger, (run.key for run in runs), window, view),
                 comparison=_comparison(ledger, asked, runs, window),
                 with_statistics=has_statistics(),
+                group_by=None if asked.group_by is None else GroupKind(asked.group_by),
             )
         except AccountingError:
             if not left:

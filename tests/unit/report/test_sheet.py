@@ -15,12 +15,15 @@ from goodput_exporter.analysis.records import NodeTime
 from goodput_exporter.analysis.stretches import Pricing
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.domain.accounting import Account, Segment, tally
+from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.ratios import ratios
+from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.report.comparing import compare, side
 from goodput_exporter.report.markdown import markdown
+from goodput_exporter.report.page import html
 from goodput_exporter.report.reliability import saves_in
 from goodput_exporter.report.rows import rows, rows_csv
 from goodput_exporter.report.sheet import Sheet, require_agreement, sheet
@@ -167,6 +170,38 @@ def test_few_interruptions_are_said_to_be_few() -> None:
     assert "6 interruptions) – too few to rely on." in text
     assert "95% limits" in text
     assert "does not say on which nodes" in text
+
+
+def test_groups_of_runs_add_up_to_the_report() -> None:
+    """By team, with the runs of nobody's team on a line of their own."""
+    epics = three_days(), three_days("qwen", devices=16), three_days("third", devices=2)
+    teams = "blue", "red", None
+    span = Span(BEGINS_NS, epics[0].at_ns)
+    runs = [
+        (epic.told(facts=RunFacts(owner=Owner(team=team))), epic.account(span))
+        for epic, team in zip(epics, teams, strict=True)
+    ]
+
+    found = sheet(
+        runs, subject="all", window=span, view=View.LIVE, group_by=GroupKind.TEAM
+    )
+
+    assert [one.name for one in found.groups] == ["blue", "red", None]
+    whole_gpu_ns = found.whole.total.gpu_ns
+    assert sum(one.account.total_gpu_ns for one in found.groups) == whole_gpu_ns
+    assert sum(one.cost.gpu_ns for one in found.groups) == whole_gpu_ns
+    text = markdown(found)
+    assert "## By team" in text
+    assert "| (not said) | 1 |" in text
+    assert "<h2>Groups of runs</h2>" in html(found)
+
+
+def test_groups_that_do_not_add_up_are_no_report() -> None:
+    """One line too few, and there is an error in its place."""
+    found = made(three_days(), group_by=GroupKind.NAMESPACE)
+
+    with pytest.raises(AccountingError, match="the groups 0"):
+        require_agreement(replace(found, groups=()))
 
 
 def test_nodes_that_are_known_have_rates() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from goodput_exporter import cli
 from goodput_exporter.config.places import load
 from goodput_exporter.config.settings import Settings
 from goodput_exporter.domain.accounting import tally
@@ -70,7 +71,8 @@ def ask(
 ) -> str:
     """Return what a command prints."""
     flags = ("from", "to", "last", "format", "out", "view", "prices", "gpu_model")
-    unsaid = dict.fromkeys((*flags, "node_pool", "compare", "attempts"))
+    more = ("node_pool", "compare", "attempts", "group_by")
+    unsaid = dict.fromkeys((*flags, *more))
     chosen = argparse.Namespace(**unsaid | {"run": list(names)} | said)
     out = io.StringIO()
     assert command.main(settings, chosen, out) == 0  # type: ignore[attr-defined] # one of our modules
@@ -146,6 +148,43 @@ def test_two_runs_are_compared_by_name(settings: Settings) -> None:
     assert "| llama | qwen | Change, points |" in text
     with pytest.raises(ConfigError, match="--compare: name one run"):
         report(settings, compare="qwen")
+
+
+def said_by(capsys: pytest.CaptureFixture[str], settings: Settings, *words: str) -> str:
+    """Return what the command line prints for ``report``, as Markdown."""
+    path = str(settings.ledger.path)
+    argv = ["report", *words, "--format", "md", "--ledger-path", path]
+    assert cli.main(argv) == 0
+    return capsys.readouterr().out
+
+
+def test_the_command_line_compares_runs_and_attempts(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of either stand side by side, each over its own time, or one window."""
+    runs = said_by(capsys, settings, "llama", "--compare", "qwen")
+    attempts = said_by(capsys, settings, "llama", "--attempts", "1", "2")
+
+    assert "| llama | qwen | Change, points |" in runs
+    assert "| interruptions | 6 | 6 |  |" in runs
+    assert "| attempt 1 | attempt 2 | Change, points |" in attempts
+    assert "| interruptions | 1 | 1 |  |" in attempts
+    day = "--from", "2026-03-01", "--to", "2026-03-02"
+    assert "| llama | qwen |" in said_by(
+        capsys, settings, "llama", "--compare", "qwen", *day
+    )
+
+
+def test_the_command_line_groups_runs(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both runs are of one namespace, and nobody said their team."""
+    spaces = said_by(capsys, settings, "--group-by", "namespace")
+    teams = said_by(capsys, settings, "--group-by", "team")
+
+    assert "## By namespace" in spaces
+    assert "| research | 2 |" in spaces
+    assert "| (not said) | 2 |" in teams
 
 
 def test_prices_make_costs(settings: Settings, tmp_path: Path) -> None:
