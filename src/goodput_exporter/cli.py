@@ -247,6 +247,7 @@ COMMANDS = {
 
 LEDGER = {
     "verify": "re-add every book and name the first entry that breaks a law",
+    "migrate": "bring a ledger of an earlier version to this one, without starting",
     "backup": "copy the ledger to a new FILE, also while the exporter runs",
     "restore": "put the copy in FILE in the ledger's place; the old file stays",
 }

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 BUSY_SECONDS: Final = 5.0
 """Long enough for a backup's short lock, short enough that a tick is only late."""
+NO_PLACE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""What SQLite says where it may not make its two files beside a ledger."""
+PRIMARY_CODE: Final = 0xFF
+"""SQLite's extended codes keep the primary one in the low byte."""
+
+_log = logging.getLogger(__name__)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -27,10 +36,39 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """
     Open a connection that cannot write; another process may.
 
+    In a folder that cannot be written SQLite opens a ledger only as one that nobody
+    writes, because it has no place for the index of the write-ahead log. What is in
+    that log alone is not seen then, and this is said.
+
     Raises:
         sqlite3.Error: The file cannot be opened.
     """
-    return _connect(path, "ro")
+    db = _connect(path, "ro")
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as exc:
+        db.close()
+        code = getattr(exc, "sqlite_errorcode", 0) & PRIMARY_CODE
+        if code not in NO_PLACE or os.access(path.absolute().parent, os.W_OK):
+            raise
+        _say_what_is_unseen(path)
+        return _connect(path, "ro&immutable=1")
+    return db
+
+
+@cache
+def _say_what_is_unseen(path: Path) -> None:
+    log = path.with_name(path.name + "-wal")
+    size = log.stat().st_size if log.exists() else 0
+    if size:
+        _log.warning(
+            "%s lies in a folder that cannot be written, so the %d bytes of %s, which "
+            "were committed last, are not read; for all of it copy both files to a "
+            "folder that can be written and name the copy in ledger.path",
+            path,
+            size,
+            log.name,
+        )
 
 
 def write_ahead(db: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from goodput_exporter.errors import LedgerCorruptError, LedgerError
+from goodput_exporter.ledger.connections import PRIMARY_CODE
 
 CORRUPT: Final = MappingProxyType(
     {
@@ -38,8 +39,6 @@ ADVICE: Final = MappingProxyType(
     }
 )
 OTHERWISE: Final = "check the file, its volume and its permissions"
-PRIMARY_CODE: Final = 0xFF
-"""SQLite's extended codes keep the primary one in the low byte."""
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def require_current(db: sqlite3.Connection, path: Path, known: int) -> None:
     if version < known:
         msg = (
             f"{path}: the ledger has schema {version} and this program reads {known}; "
-            "start the exporter once, which brings it there, or check the path"
+            "run goodput-exporter ledger migrate, or start the exporter, which brings "
+            "it there too"
         )
         raise LedgerError(msg)
 

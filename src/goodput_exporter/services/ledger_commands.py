@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 from goodput_exporter.config import Settings
-from goodput_exporter.errors import ConfigError, LedgerCorruptError
+from goodput_exporter.errors import ConfigError, LedgerCorruptError, LedgerError
 from goodput_exporter.ledger import copying
 from goodput_exporter.ledger.ledger import Finding, Reader
 from goodput_exporter.ledger.state import decode_state
+from goodput_exporter.services.from_settings import ledger_of
 from goodput_exporter.services.ledger_places import reader_of
 
 BROKEN: Final = 1
@@ -67,6 +68,15 @@ def verify(settings: Settings, _file: Path | None, out: TextIO) -> int:
     return _told(findings, out)
 
 
+def bring_up(settings: Settings, _file: Path | None, out: TextIO) -> int:
+    """Bring the ledger to this version, as the exporter does when it starts."""
+    if settings.ledger.url is None:
+        _require_there(settings.ledger.path)
+    ledger_of(settings).close()
+    out.write(f"{_name_of(settings)}: of this version\n")
+    return 0
+
+
 def back_up(settings: Settings, file: Path | None, out: TextIO) -> int:
     """Copy the ledger to a new file."""
     path = _file_of(settings, "backup")
@@ -111,6 +121,13 @@ def _told(findings: Iterable[Finding], out: TextIO) -> int:
     return BROKEN if lines else 0
 
 
+def _require_there(path: Path) -> None:
+    """Refuse to make a ledger where a person thinks that there is one."""
+    if not path.is_file():
+        msg = f"{path}: no ledger is there; check ledger.path, or ledger.url"
+        raise LedgerError(msg)
+
+
 def _named(file: Path | None, action: str, what: str) -> Path:
     if file is None:
         msg = f"ledger {action}: name the file, as in: ledger {action} {what}"
@@ -141,5 +158,5 @@ def _file_of(settings: Settings, action: str) -> Path:
 
 
 ACTIONS: Final = MappingProxyType[str, Callable[[Settings, Path | None, TextIO], int]](
-    {"verify": verify, "backup": back_up, "restore": restore}
+    {"verify": verify, "migrate": bring_up, "backup": back_up, "restore": restore}
 )

@@ -436,3 +436,24 @@ def test_a_copy_needs_a_name(path: Path, action: str) -> None:
     """Without it there is nothing to guess."""
     with pytest.raises(GoodputError, match="name the file"):
         ask(path, action)
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_to_this_one(path: Path) -> None:
+    """The commands that only read say how, and then read."""
+    with closing(connect_writer(path)) as db:
+        migrate(db, path, migrations()[:1])
+
+    with pytest.raises(LedgerError, match="run goodput-exporter ledger migrate"):
+        ask(path, "verify")
+    done = ask(path, "migrate")
+
+    assert done == (0, f"{path}: of this version\n")
+    assert ask(path, "verify")[0] == 0
+
+
+def test_no_ledger_is_made_where_one_was_to_be_migrated(path: Path) -> None:
+    """A path that was mistyped stays empty."""
+    with pytest.raises(LedgerError, match="no ledger is there; check ledger"):
+        ask(path, "migrate")
+
+    assert not path.exists()

@@ -66,7 +66,8 @@ def _require_current(db: Connection, address: Address) -> None:
     if version < known:
         msg = (
             f"{address}: the ledger has schema {version} and this program reads "
-            f"{known}; start the exporter once, which brings it there, or check the URL"
+            f"{known}; run goodput-exporter ledger migrate, or start the exporter, "
+            "which brings it there too"
         )
         raise LedgerError(msg)
 
