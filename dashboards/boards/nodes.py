@@ -7,7 +7,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import timeseries
 
 from dashboards.board import CLUSTER, NODE, Board, Note, Row
-from dashboards.boards.selections import GPU, HERE, NODES
+from dashboards.boards.selections import GPU, HERE, NODES, xids_of
 from dashboards.palette import AMBER, RED
 from dashboards.panels import (
     COUNT,
@@ -328,8 +328,7 @@ NODES_BOARD: Final = Board(
     notes=(
         Note(
             "Hardware XIDs",
-            "sum by (gpu_node, xid) (increase(goodput_gpu_xid_total"
-            f'{{{NODES},class=~"hw_recoverable|hw_fatal"}}[$__rate_interval])) > 0',
+            xids_of(NODES, 'class=~"hw_recoverable|hw_fatal"'),
             "XID {{xid}} on {{gpu_node}}",
         ),
     ),

@@ -19,6 +19,7 @@ from dashboards.boards.selections import (
     increase,
     rate,
     share,
+    xids_of,
 )
 from dashboards.palette import STATE_COLOURS
 from dashboards.panels import (
@@ -362,8 +363,7 @@ RUN_BOARD: Final = Board(
         ),
         Note(
             "XIDs",
-            f"sum by (gpu_node, xid) (increase(goodput_gpu_xid_total{{{HERE}}}"
-            "[$__rate_interval])) > 0",
+            xids_of(HERE),
             "XID {{xid}} on {{gpu_node}}",
         ),
     ),

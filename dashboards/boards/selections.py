@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.rules.recording import grown_of_runs
+from dashboards.rules.recording import grown, grown_of_runs
 
 HERE: Final = 'cluster=~"$cluster"'
 RUNS: Final = f'{HERE},run_namespace=~"$namespace",run=~"$run"'
@@ -23,6 +23,8 @@ WALL: Final = 'layer=~"infrastructure|framework|model|good"'
 AVAILABLE: Final = 'layer=~"framework|model|good"'
 STEP: Final = 'layer=~"model|good"'
 PRODUCTIVE: Final = 'state="productive"'
+
+RATE_INTERVAL: Final = "$__rate_interval"
 
 TO_RUN: Final = (
     "Open the run",
@@ -51,6 +53,13 @@ def appeared(metric: str, *matchers: str, by: str) -> str:
     labels = (*RUN_LABELS, *(label for label in wanted if label not in RUN_LABELS))
     of_runs = grown_of_runs(selector, labels, "$__range", "$__range_s")
     return f"sum by ({by}) ({of_runs})"
+
+
+def xids_of(*matchers: str) -> str:
+    """Return the XIDs that came of late, the first of its code on a GPU too."""
+    selector = f"goodput_gpu_xid_total{{{','.join(matchers)}}}"
+    came = grown(selector, ("cluster", "gpu_node", "gpu_uuid", "xid"), RATE_INTERVAL)
+    return f"({came}) > 0"
 
 
 def rate(metric: str, *matchers: str, by: str = "") -> str:

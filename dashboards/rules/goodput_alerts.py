@@ -15,6 +15,7 @@ from dashboards.rules.signals import (
     largest,
     listed,
     of_team,
+    told_of_cause,
     with_cause,
 )
 
@@ -79,8 +80,9 @@ def _burn(burn: Burn) -> Alert:
         labels=MappingProxyType({"window": burn.long}),
         summary=(
             "{{ $value | humanizePercentage }} of the GPU time of runs in the last "
-            f"{burn.long} was not productive; {BUDGET:.0%} are allowed. Most of it: "
-            "{{ $labels.cause }}."
+            f"{burn.long} was not productive; {BUDGET:.0%} are allowed. "
+            + told_of_cause("Most of it follows from no interruption", "Most of it:")
+            + "."
         ),
         first=(
             "Open the Fleet dashboard, badput by cause; act on the cause that grew, "
@@ -121,8 +123,12 @@ GOODPUT: Final = (
         lasting="10m",
         summary=(
             "Run {{ $labels.run }} had {{ $value | humanizePercentage }} of its usual "
-            "goodput in the last hour; most of what it lost went to "
-            "{{ $labels.cause }}."
+            "goodput in the last hour; "
+            + told_of_cause(
+                "no interruption took most of what it lost",
+                "most of what it lost went to",
+            )
+            + "."
         ),
         first=(
             "Open the Run dashboard: the state that grew says which layer lost the "

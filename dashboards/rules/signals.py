@@ -44,6 +44,19 @@ def with_cause(signal: str, level: Level, window: str, on: tuple[str, ...]) -> s
     return f"({signal}) * on ({labels}) group_left (cause) ({largest_cause} ^ 0)"
 
 
+def told_of_cause(otherwise: str, named: str) -> str:
+    """
+    Return a piece of a summary that depends on the cause which ``with_cause`` adds.
+
+    Args:
+        otherwise: Where most of the time followed from no interruption.
+        named: Before the cause, where it did.
+    """
+    is_none = '{{ if eq $labels.cause "none" }}'
+    cause = "{{ $labels.cause }}"
+    return f"{is_none}{otherwise}{{{{ else }}}}{named} {cause}{{{{ end }}}}"
+
+
 def age(timestamp: str, by: tuple[str, ...]) -> str:
     """Return how many seconds ago something was."""
     return f"time() - {largest(timestamp, by)}"

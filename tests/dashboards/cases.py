@@ -45,6 +45,21 @@ def _burn(alert: str, window: str, minutes: int, lost: float, says: str) -> Case
     )
 
 
+def _dropped(cause: str, why: str) -> Case:
+    """Let seven good hours be followed by one in which most is lost."""
+    return Case(
+        "GoodputDropped",
+        (
+            Change(SECONDS, f"{grows(GPUS, 420)} 201600+48x60", RUN | PRODUCTIVE),
+            Change(SECONDS, f"0x420 {grows(7.2, 60)}", RUN | DOWN),
+            Change(BADPUT, f"0x420 {grows(7.2, 60)}", RUN | {"cause": cause}),
+        ),
+        470,
+        OWNED | {"cause": cause},
+        f"Run llama had 27.85% of its usual goodput in the last hour; {why}.",
+    )
+
+
 def _state(state: str, minutes: int) -> tuple[Change, ...]:
     return (
         Change("goodput_run_state", "", {"state": "productive"}),
@@ -98,21 +113,8 @@ CASES: Final = (
             "allowed. Most of it: node_lost."
         ),
     ),
-    Case(
-        "GoodputDropped",
-        (
-            # Seven good hours, then an hour in which most is lost.
-            Change(SECONDS, f"{grows(GPUS, 420)} 201600+48x60", RUN | PRODUCTIVE),
-            Change(SECONDS, f"0x420 {grows(7.2, 60)}", RUN | DOWN),
-            Change(BADPUT, f"0x420 {grows(7.2, 60)}", RUN | LOST),
-        ),
-        470,
-        OWNED | {"cause": "node_lost"},
-        (
-            "Run llama had 27.85% of its usual goodput in the last hour; most of what"
-            " it lost went to node_lost."
-        ),
-    ),
+    _dropped("node_lost", "most of what it lost went to node_lost"),
+    _dropped("none", "no interruption took most of what it lost"),
     Case(
         "GoodputMfuDropped",
         (
