@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from goodput_exporter.domain.bookings import EventKind
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.fold import Observation
+from goodput_exporter.domain.placement import Seat
 from goodput_exporter.domain.states import Cause, How, RunState
 from tests.fakes.pods import Pods
 from tests.fakes.ranks import Rank, ns
@@ -273,3 +276,22 @@ def test_a_placement_that_comes_late_holds_from_the_line_on() -> None:
     assert where(story, RunState.DOWN) == [(115, sealed_s)]
     assert where(story, RunState.SCHEDULING) == [(sealed_s, 295)]
     assert books_close(story)
+
+
+def test_the_node_of_the_first_pod_to_end_is_kept_with_the_interruption() -> None:
+    """A run of two nodes; what ended first was on the second of them."""
+    ended = Evidence(
+        ns(START_S + 99),
+        Kind.CONTAINER_EXIT,
+        "exit 1",
+        "pod/default/story-1/main",
+        "kubernetes",
+    )
+    pods = Pods(nodes=("n1", "n2")).at(0, "running").at(100, "down")
+    crew = tuple(Seat(f"default/story-{n}", f"n{n + 1}", n) for n in range(2))
+    pods.said[0] = replace(pods.said[0], crew=crew)
+    story = watch(pods, until_s=130, also=(ended,))
+
+    (event,) = events(story, EventKind.INTERRUPTED)
+    assert event.detail["nodes"] == "n1,n2"
+    assert event.detail["first_node"] == "n2"

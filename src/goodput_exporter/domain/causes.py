@@ -113,6 +113,18 @@ def verdict_of(fold: Fold, incident: Interruption) -> Verdict:
     return explain(incident.detected_ns, seen, since_ns=incident.since_ns)
 
 
+def first_node_of(incident: Interruption, verdict: Verdict) -> str:
+    """
+    Return the node on which it began: where the first rank ended, as ranks say.
+
+    Else where the first of the pods was that the verdict rests on; empty unknown.
+    """
+    if incident.first_node:
+        return incident.first_node
+    places = (seen.place.removeprefix("pod/") for seen in verdict.used)
+    return next((incident.seats[at] for at in places if at in incident.seats), "")
+
+
 def words_of(incident: Interruption, verdict: Verdict) -> list[str]:
     """Return what a verdict rests on, what the process itself said of it first."""
     own = {seen.words for seen in incident.ending}

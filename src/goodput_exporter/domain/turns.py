@@ -6,7 +6,13 @@ from goodput_exporter.domain import steps as step_time
 from goodput_exporter.domain.attribution import Ending, evidence_of_end
 from goodput_exporter.domain.book import note
 from goodput_exporter.domain.bookings import EventKind
-from goodput_exporter.domain.causes import adopt, locate, verdict_of, words_of
+from goodput_exporter.domain.causes import (
+    adopt,
+    first_node_of,
+    locate,
+    verdict_of,
+    words_of,
+)
 from goodput_exporter.domain.closing import reopen_at
 from goodput_exporter.domain.fold import (
     BURIED_KEPT,
@@ -296,7 +302,7 @@ def interrupt(
         rank=rank,
         evidence="; ".join(incident.evidence),
         nodes=",".join(incident.nodes),
-        first_node=incident.first_node or None,
+        first_node=first_node_of(incident, verdict) or None,
         preempted_by=incident.preempted_by or None,
     )
 

@@ -12,6 +12,8 @@ from goodput_exporter.analysis.suspects import Suspect
 from goodput_exporter.report.account import hours_decimals
 from goodput_exporter.report.words import count, gpu_hours, shown
 
+LEAST_CHANCE: Final = 0.001
+"""Below it "0.0%" would read as certainty."""
 MOST: Final = 10
 """Nodes and preemptions that get a sentence of their own."""
 
@@ -73,8 +75,12 @@ def _suspects(found: Sequence[Suspect]) -> Iterator[str]:
         yield (
             f"Suspect node {shown(one.node)}: {count(one.failures, 'failure')} where "
             f"{one.expected:.1f} are likely, in {count(one.runs, 'run')} "
-            f"(chance {one.p_value:.1%})."
+            f"(chance {_chance(one.p_value)})."
         )
+
+
+def _chance(p_value: float) -> str:
+    return f"{p_value:.1%}" if p_value >= LEAST_CHANCE else f"below {LEAST_CHANCE:.1%}"
 
 
 def preemption_words(found: Reliability) -> Iterator[str]:
