@@ -12,8 +12,8 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
 # Where the sources to check are.
-CHECKED := src sdk tests docs/generators examples dashboards helm image
-TYPED := src sdk/goodput_sdk tests docs/generators examples dashboards helm image
+CHECKED := src sdk tests docs/generators docs/mkdocs_hooks.py examples dashboards helm image
+TYPED := src sdk/goodput_sdk tests docs/generators docs/mkdocs_hooks.py examples dashboards helm image
 
 # What `make test` leaves out; .ci/run passes "not soak".
 MARKS ?= not real and not soak
@@ -55,6 +55,11 @@ format: $(DEV_READY)  ## Let ruff format and fix what it can
 docs: $(DEV_READY)  ## Write the generated reference pages again
 	$(BIN)/python -m docs.generators
 	$(BIN)/python -m helm.generate
+
+.PHONY: site
+site: $(DEV_READY)  ## Build the documentation's site into build/site
+	@$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+	@echo "open build/site/index.html"
 
 .PHONY: kube
 kube:  ## Build a real control plane for tests/cluster, once, with Go
