@@ -35,7 +35,10 @@ TO: Final = "Unix seconds or RFC 3339; without it, the last entry."
 VIEW: Final = (
     "settled: as it is known today, in hindsight; live: as the counters showed it."
 )
-BY: Final = "What the runs have in common."
+BY: Final = (
+    "What the runs have in common: cluster, namespace, team, queue, gpu_model or "
+    "node_pool."
+)
 FORMAT: Final = "json or csv."
 
 Name = Annotated[str, ApiPath(description=NAME)]
