@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from goodput_exporter.analysis.counters import Reading
 from goodput_exporter.analysis.money import NS_PER_HOUR
 from goodput_exporter.analysis.prices import FOREVER_NS, Price, PriceBook, price_book
 from goodput_exporter.analysis.usage import Category, Place, State, Usage
+from goodput_exporter.domain.energy import Reading
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState

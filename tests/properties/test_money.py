@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput_exporter.analysis.allocation import Rule, allocate
-from goodput_exporter.analysis.counters import Reading
-from goodput_exporter.analysis.energy import Energy, Held, energy_book
+from goodput_exporter.analysis.energy import Held, energy_book
 from goodput_exporter.analysis.focus import Billing, focus_csv, focus_rows
 from goodput_exporter.analysis.money import (
     GRAINS_PER_UNIT,
@@ -28,6 +27,7 @@ from goodput_exporter.analysis.money import (
 )
 from goodput_exporter.analysis.prices import PriceBook
 from goodput_exporter.analysis.usage import Usage
+from goodput_exporter.domain.energy import Energy, Reading
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause, RunState
 from tests.fakes.bills import DAY_NS, TEAMS, books, gpu_ns_of, usages

@@ -12,6 +12,7 @@ from goodput_exporter.analysis.holding import reconcile, usages_of, used
 from goodput_exporter.analysis.money import charges, cost_by, verify_reconciles
 from goodput_exporter.analysis.prices import PriceBook
 from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.energy import drawn
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.spans import Span
@@ -108,15 +109,14 @@ def test_energy_is_divided_over_exactly_the_time_of_the_cluster_book(
     lines: list[GpuBooking], book: list[Segment], window: Span
 ) -> None:
     """Its GPU time is the book's, and its parts sum to what the counters grew by."""
-    readings = [
-        one
-        for number in range(3)
-        for one in counter((0, 0), (0.001, 777), gpu=f"GPU-{number}")
-    ]
+    metered = {
+        gpu: drawn(counter((0, 0), (0.001, 777), gpu=gpu))
+        for gpu in ("GPU-0", "GPU-1", "GPU-2")
+    }
     whole = Span(0, LONGEST_NS)
-    found = gpu_energy(readings, used(lines, {LLAMA: book}, window), window)
+    found = gpu_energy(metered, used(lines, {LLAMA: book}, window), window)
 
     gpu_ns = sum(energy.gpu_ns for energy in found.by_group.values())
     assert gpu_ns == time_of(lines, window)
-    everything = gpu_energy(readings, used(lines, {LLAMA: book}, whole), whole)
+    everything = gpu_energy(metered, used(lines, {LLAMA: book}, whole), whole)
     assert everything.total_millijoules == 3 * 777_000

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
-from goodput_exporter.analysis.counters import (
+from goodput_exporter.analysis.rounding import rounded
+from goodput_exporter.analysis.usage import State
+from goodput_exporter.domain.energy import (
     LONGEST_GAP_NS,
     MILLIJOULES_PER_JOULE,
     Drawn,
+    Energy,
     Reading,
     drawn,
 )
-from goodput_exporter.analysis.rounding import rounded
-from goodput_exporter.analysis.usage import State
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import AccountingError
@@ -39,37 +40,6 @@ class Held:
     span: Span
     state: State
     cause: Cause = Cause.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Energy:
-    """
-    The energy of some GPU time, and how much of that time was not measured.
-
-    Args:
-        millijoules: Drawn in the measured time; None if none was measured.
-        measured_gpu_ns: With energy placed in it. *unknown_gpu_ns*: without.
-    """
-
-    millijoules: int | None = None
-    measured_gpu_ns: int = 0
-    unknown_gpu_ns: int = 0
-
-    @property
-    def gpu_ns(self) -> int:
-        """Return all of its GPU time."""
-        return self.measured_gpu_ns + self.unknown_gpu_ns
-
-    def __add__(self, other: Energy) -> Energy:
-        """Return both together; None and a measured zero are a measured zero."""
-        known = [
-            one for one in (self.millijoules, other.millijoules) if one is not None
-        ]
-        return Energy(
-            sum(known) if known else None,
-            self.measured_gpu_ns + other.measured_gpu_ns,
-            self.unknown_gpu_ns + other.unknown_gpu_ns,
-        )
 
 
 Group = tuple[State, Cause]
@@ -127,7 +97,8 @@ def energy_book(
     for tenure in held:
         tenures[tenure.gpu].append(tenure)
     tiles = {gpu: list(_tiled(of_gpu, window)) for gpu, of_gpu in tenures.items()}
-    found = tiled_energy(readings, tiles, window, longest_gap_ns=longest_gap_ns)
+    metered = drawn_by_gpu(readings, longest_gap_ns=longest_gap_ns)
+    found = tiled_energy(metered, tiles, window)
     groups: dict[Group, Energy] = {}
     for group, _, part in found.tiles:
         groups[group] = groups.get(group, Energy()) + part
@@ -150,29 +121,41 @@ class TiledEnergy(Generic[Key]):
     unplaced_millijoules: int
 
 
+def drawn_by_gpu(
+    readings: Iterable[Reading], *, longest_gap_ns: int = LONGEST_GAP_NS
+) -> dict[str, list[Drawn]]:
+    """
+    Turn the counters of any GPUs into energy between readings; see ``drawn``.
+
+    Raises:
+        BadInputError: Two readings of one GPU at one instant differ.
+    """
+    of_gpu: defaultdict[str, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        of_gpu[reading.gpu].append(reading)
+    return {
+        gpu: drawn(of_one, longest_gap_ns=longest_gap_ns)
+        for gpu, of_one in of_gpu.items()
+    }
+
+
 def tiled_energy(
-    readings: Iterable[Reading],
+    metered: Mapping[str, Sequence[Drawn]],
     tiles: Mapping[str, Iterable[tuple[Key, Span]]],
     window: Span,
-    *,
-    longest_gap_ns: int = LONGEST_GAP_NS,
 ) -> TiledEnergy[Key]:
     """
     Say what was drawn in each tile of each GPU.
 
     Args:
-        readings: See ``energy_book``.
+        metered: Per GPU, in time order, none over another.
         tiles: Per GPU, inside the window, in time order, none over another.
         window: The half-open span to account for.
-        longest_gap_ns: Over a longer gap nothing is interpolated.
     """
-    of_gpu: defaultdict[str, list[Reading]] = defaultdict(list)
-    for reading in readings:
-        of_gpu[reading.gpu].append(reading)
     found: list[tuple[Key, Span, Energy]] = []
     unbooked_mj = unplaced_mj = 0
-    for gpu in dict.fromkeys([*of_gpu, *tiles]):
-        energy = drawn(of_gpu.get(gpu, ()), longest_gap_ns=longest_gap_ns)
+    for gpu in dict.fromkeys([*metered, *tiles]):
+        energy = metered.get(gpu, ())
         unplaced_mj += sum(_unplaced(energy, window))
         placed = [one for one in energy if one.placed]
         for key, tile, part in _divided(placed, _whole(tiles.get(gpu, ()), window)):
@@ -231,15 +214,19 @@ def _divided(
 
 
 def _measured(placed: list[Drawn], first: int, inside: Span) -> Energy:
-    millijoules = measured_ns = 0
+    millijoules = integrated = measured_ns = 0
     for position in range(first, len(placed)):
-        part = placed[position].span.clip(inside)
+        one = placed[position]
+        part = one.span.clip(inside)
         if part is None:
             break
-        millijoules += placed[position].within(inside)
+        there = one.within(inside)
+        millijoules += there
+        integrated += there if one.integrated else 0
         measured_ns += part.length_ns
     unknown_ns = inside.length_ns - measured_ns
-    return Energy(millijoules if measured_ns else None, measured_ns, unknown_ns)
+    known = millijoules if measured_ns else None
+    return Energy(known, measured_ns, unknown_ns, integrated)
 
 
 def energy_by_state(book: EnergyBook) -> dict[State, Energy]:

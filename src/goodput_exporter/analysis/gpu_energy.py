@@ -3,65 +3,94 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from goodput_exporter.analysis.counters import LONGEST_GAP_NS, Reading
-from goodput_exporter.analysis.energy import Energy, EnergyBook, Group, tiled_energy
+from goodput_exporter.analysis.energy import EnergyBook, Group, tiled_energy
 from goodput_exporter.analysis.holding import InUse
+from goodput_exporter.domain.energy import Drawn, Energy
 from goodput_exporter.domain.slots import Slots
 from goodput_exporter.domain.spans import Span, apportion
 
-Shares = tuple[tuple[Group, Slots], ...]
-"""What the parts of one GPU are doing over one span."""
+Metered = Mapping[str, Sequence[Drawn]]
+"""What each GPU drew, in time order, none over another."""
+Shares = tuple[tuple[int, Slots], ...]
+"""Who holds the parts of one GPU over one span, by number."""
 
 
-def gpu_energy(
-    readings: Iterable[Reading],
-    in_use: Iterable[InUse],
-    window: Span,
-    *,
-    longest_gap_ns: int = LONGEST_GAP_NS,
-) -> EnergyBook:
+@dataclass(frozen=True, slots=True)
+class EnergyOfEach:
     """
-    Divide the energy of a window over the states of both books.
+    The energy of GPUs in use, one by one; see ``EnergyBook`` for the rest.
+
+    Args:
+        energies: As many as there were uses, in their order.
+        unbooked_millijoules: Drawn by GPUs while no book says what they did.
+        unplaced_millijoules: Drawn at nobody knows which instant.
+    """
+
+    energies: tuple[Energy, ...]
+    unbooked_millijoules: int
+    unplaced_millijoules: int
+
+
+def energy_of_each(
+    metered: Metered, in_use: Sequence[InUse], window: Span
+) -> EnergyOfEach:
+    """
+    Say what each use of GPUs drew in a window.
 
     NVML counts a GPU as a whole. Where several hold one, what it drew is divided in
     proportion to their time on it, which says what is charged and not what was used.
 
     Args:
-        readings: See ``energy_book``.
+        metered: What the GPUs drew.
         in_use: What every GPU did, as ``used`` returns it.
         window: The half-open span to account for.
-        longest_gap_ns: Over a longer gap nothing is interpolated.
 
     Returns:
-        A book whose GPU time is that of *in_use* in the window.
-
-    Raises:
-        AccountingError: One GPU is in two states at one instant.
-        BadInputError: Two readings of one GPU at one instant differ.
+        Energies whose GPU time is that of *in_use* in the window. All of it together
+        is what *metered* holds in the window.
     """
     tiles: defaultdict[str, list[tuple[Shares, Span]]] = defaultdict(list)
     for uuid, parts in _by_gpu(in_use, window).items():
         tiles[uuid] += _tiles(parts)
-    found = tiled_energy(readings, tiles, window, longest_gap_ns=longest_gap_ns)
-    groups: dict[Group, Energy] = {}
+    found = tiled_energy(metered, tiles, window)
+    energies = [Energy()] * len(in_use)
     for shares, span, energy in found.tiles:
-        for group, part in _shared(shares, span, energy):
-            groups[group] = groups.get(group, Energy()) + part
+        for at, part in _shared(shares, span, energy):
+            energies[at] += part
+    return EnergyOfEach(
+        tuple(energies), found.unbooked_millijoules, found.unplaced_millijoules
+    )
+
+
+def gpu_energy(metered: Metered, in_use: Iterable[InUse], window: Span) -> EnergyBook:
+    """
+    Divide the energy of a window over the states of both books.
+
+    Returns:
+        A book whose GPU time is that of *in_use* in the window; see ``energy_of_each``.
+    """
+    uses = list(in_use)
+    found = energy_of_each(metered, uses, window)
+    groups: dict[Group, Energy] = {}
+    for one, energy in zip(uses, found.energies, strict=True):
+        group = one.state, one.cause
+        groups[group] = groups.get(group, Energy()) + energy
     return EnergyBook(groups, found.unbooked_millijoules, found.unplaced_millijoules)
 
 
-Part = tuple[Span, Slots, Group]
+Part = tuple[Span, Slots, int]
 
 
 def _by_gpu(in_use: Iterable[InUse], window: Span) -> dict[str, list[Part]]:
     found: defaultdict[str, list[Part]] = defaultdict(list)
-    for one in in_use:
+    for at, one in enumerate(in_use):
         inside = one.line.span.clip(window)
         if inside is not None:
             for uuid in one.line.gpus:
-                found[uuid].append((inside, one.line.slots, (one.state, one.cause)))
+                found[uuid].append((inside, one.line.slots, at))
     return found
 
 
@@ -76,20 +105,19 @@ def _tiles(parts: list[Part]) -> Iterator[tuple[Shares, Span]]:
         active = [part for part in active if part[0].end_ns > tile.start_ns]
         if active:
             order = sorted(active, key=lambda part: part[1])
-            yield tuple((group, slots) for _, slots, group in order), tile
+            yield tuple((at, slots) for _, slots, at in order), tile
 
 
-def _shared(
-    shares: Shares, span: Span, energy: Energy
-) -> Iterator[tuple[Group, Energy]]:
+def _shared(shares: Shares, span: Span, energy: Energy) -> Iterator[tuple[int, Energy]]:
     """Divide a tile's energy by the time of each part on the GPU; exact sums."""
     times = [slots.within(span) for _, slots in shares]
     if not any(times):
         return
     drawn = apportion(energy.millijoules or 0, times)
+    integrated = apportion(energy.integrated_millijoules, times)
     measured = apportion(energy.measured_gpu_ns, times)
-    for (group, _), part_ns, part_mj, measured_ns in zip(
-        shares, times, drawn, measured, strict=True
+    for (at, _), part_ns, part_mj, integrated_mj, measured_ns in zip(
+        shares, times, drawn, integrated, measured, strict=True
     ):
         known = None if energy.millijoules is None else part_mj
-        yield group, Energy(known, measured_ns, part_ns - measured_ns)
+        yield at, Energy(known, measured_ns, part_ns - measured_ns, integrated_mj)

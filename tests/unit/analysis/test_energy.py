@@ -6,9 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from goodput_exporter.analysis.counters import Reading, drawn, reading_of
 from goodput_exporter.analysis.energy import (
-    Energy,
     Held,
     energy_book,
     energy_by_cause,
@@ -16,6 +14,7 @@ from goodput_exporter.analysis.energy import (
     kwh,
 )
 from goodput_exporter.analysis.usage import Category
+from goodput_exporter.domain.energy import Energy, Reading, drawn, reading_of
 from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Cause, RunState

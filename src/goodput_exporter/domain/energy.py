@@ -51,11 +51,13 @@ class Drawn:
         millijoules: The growth of the counter. After a restart of the driver it
             is what the new counter shows: the least that was drawn.
         placed: The power may be taken as constant over the span.
+        integrated: From samples of the power: the device has no counter.
     """
 
     span: Span
     millijoules: int
     placed: bool
+    integrated: bool = False
 
     def within(self, window: Span) -> int:
         """
@@ -72,6 +74,41 @@ class Drawn:
     def _up_to(self, at_ns: int) -> int:
         elapsed_ns = at_ns - self.span.start_ns
         return self.millijoules * elapsed_ns // self.span.length_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """
+    The energy of some GPU time, and how much of that time was not measured.
+
+    Args:
+        millijoules: Drawn in the measured time; None if none was measured.
+        measured_gpu_ns: With energy placed in it. *unknown_gpu_ns*: without.
+        integrated_millijoules: What of the energy is from samples of the power, of
+            devices that have no counter.
+    """
+
+    millijoules: int | None = None
+    measured_gpu_ns: int = 0
+    unknown_gpu_ns: int = 0
+    integrated_millijoules: int = 0
+
+    @property
+    def gpu_ns(self) -> int:
+        """Return all of its GPU time."""
+        return self.measured_gpu_ns + self.unknown_gpu_ns
+
+    def __add__(self, other: Energy) -> Energy:
+        """Return both together; None and a measured zero are a measured zero."""
+        known = [
+            one for one in (self.millijoules, other.millijoules) if one is not None
+        ]
+        return Energy(
+            sum(known) if known else None,
+            self.measured_gpu_ns + other.measured_gpu_ns,
+            self.unknown_gpu_ns + other.unknown_gpu_ns,
+            self.integrated_millijoules + other.integrated_millijoules,
+        )
 
 
 def drawn(
