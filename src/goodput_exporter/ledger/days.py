@@ -50,6 +50,9 @@ Every GPU-nanosecond is a length times a number of devices, because the product
 leaves 64 bits and its two factors do not."""
 
 
+_Kind = tuple[int, RunState, Cause, int, RunState | None]
+"""Day, state, cause, devices and what the settled view calls it, of a segment."""
+
 DaySums = dict[tuple[int, str, str, str], int]
 """GPU-nanoseconds of all runs by (day, part, state, cause)."""
 
@@ -94,9 +97,31 @@ def summed(rows: Iterable[tuple[int, str, str, str, int, int]]) -> DaySums:
 def amounts_of(bookings: Iterable[Booking]) -> Amounts:
     """Add up bookings of one run by day."""
     amounts: Amounts = {}
-    for booking in bookings:
-        add(amounts, booking)
+    add_all(amounts, bookings)
     return amounts
+
+
+def add_all(amounts: Amounts, bookings: Iterable[Booking]) -> None:
+    """
+    Add bookings of a run to their days.
+
+    A tick books many segments of few kinds within a day. Those are added up as
+    they come, and looked at once per kind: a ledger is as fast as it appends.
+    """
+    kinds: dict[_Kind, int] = {}
+    for booking in bookings:
+        if isinstance(booking, Segment):
+            span = booking.span
+            start_ns, end_ns = span.start_ns, span.end_ns
+            day = start_ns // DAY_NS
+            if end_ns <= (day + 1) * DAY_NS:
+                state, kept_as = booking.state, booking.kept_as
+                kind = day, state, booking.cause, booking.devices, kept_as
+                kinds[kind] = kinds.get(kind, 0) + end_ns - start_ns
+                continue
+        add(amounts, booking)
+    for kind, length_ns in kinds.items():
+        _add_length(amounts, kind, length_ns)
 
 
 def add(amounts: Amounts, booking: Booking) -> None:
@@ -146,15 +171,19 @@ def day_name(day: int) -> str:
 
 
 def _add_segment(amounts: Amounts, segment: Segment) -> None:
-    state, cause, devices = segment.state.value, segment.cause.value, segment.devices
-    kept_as = segment.kept_as
+    of_segment = segment.state, segment.cause, segment.devices, segment.kept_as
     for day, length_ns in pieces(segment.span):
-        live = day, Part.LIVE.value, state, cause, devices
-        amounts[live] = amounts.get(live, 0) + length_ns
-        if kept_as is not None and kept_as is not segment.state:
-            for name, sign in ((state, -1), (kept_as.value, 1)):
-                kept = day, Part.KEPT.value, name, cause, devices
-                amounts[kept] = amounts.get(kept, 0) + sign * length_ns
+        _add_length(amounts, (day, *of_segment), length_ns)
+
+
+def _add_length(amounts: Amounts, kind: _Kind, length_ns: int) -> None:
+    day, state, cause, devices, kept_as = kind
+    live = day, Part.LIVE.value, state.value, cause.value, devices
+    amounts[live] = amounts.get(live, 0) + length_ns
+    if kept_as is not None and kept_as is not state:
+        for name, sign in ((state.value, -1), (kept_as.value, 1)):
+            kept = day, Part.KEPT.value, name, cause.value, devices
+            amounts[kept] = amounts.get(kept, 0) + sign * length_ns
 
 
 def _add_loss(amounts: Amounts, restored: RunEvent) -> None:

@@ -44,6 +44,11 @@ Row = tuple[
 kept_as, bridged, model_flops, detail: the columns that an entry's booking decides."""
 
 
+_STATE_NAMES: Final = {state: state.value for state in RunState}
+_CAUSE_NAMES: Final = {cause: cause.value for cause in Cause}
+"""Looked up, for asking a member for its value takes as long as the rest of a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """
@@ -118,24 +123,24 @@ def require_storable(key: RunKey) -> None:
 
 
 def _segment_row(key: RunKey, segment: Segment) -> Row:
-    span = segment.span
-    sound = segment.devices >= 0 and _countable(segment.model_flops)
-    if not sound or not _in_order(span.start_ns, span.end_ns):
+    span, kept_as, flops = segment.span, segment.kept_as, segment.model_flops
+    start_ns, end_ns = span.start_ns, span.end_ns
+    sound = segment.devices >= 0 and _countable(flops)
+    if not sound or not _in_order(start_ns, end_ns):
         raise _impossible(key, segment)
-    kept_as = segment.kept_as
     return (
         "segment",
-        span.start_ns,
-        span.end_ns,
-        segment.state.value,
+        start_ns,
+        end_ns,
+        _STATE_NAMES[segment.state],
         segment.devices,
-        segment.cause.value,
+        _CAUSE_NAMES[segment.cause],
         segment.incident,
         segment.first_step,
         segment.last_step,
-        None if kept_as is None else kept_as.value,
+        None if kept_as is None else _STATE_NAMES[kept_as],
         1 if segment.bridged else 0,
-        segment.model_flops,
+        flops,
         None,
     )
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from operator import itemgetter
+from typing import Final
 from zlib import crc32
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import AccountingError
-from goodput_exporter.ledger.days import Amounts, add
+from goodput_exporter.ledger.days import Amounts, add_all
 from goodput_exporter.ledger.entries import Row, encode
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.queries import query
 
 Group = tuple[RunKey, list[Row]]
 """A run and some of its new entries, in columns."""
+
+_Stored = tuple[int | float | str | None, ...]
+"""booked_ns and run_id, and what an entry's booking decides."""
+AT_ONCE: Final = 25
+"""Entries per statement: a third less work than one by one, and more gain nothing.
+Their 375 values are fewer than the 999 that an SQLite before 3.32 takes."""
 
 DailyRow = tuple[int, int, str, str, str, int, int]
 """run_id, day, part, state, cause, devices, length_ns."""
@@ -58,14 +66,28 @@ def insert(
         groups: The entries, in the order in which they get their numbers.
         ids: The id of every run among them.
     """
-    entries: list[tuple[int | float | str | None, ...]] = []
+    entries: list[_Stored] = []
     stretched: list[dict[str, int]] = []
     for key, rows in groups:
         run_id = ids[key]
         entries += [(booked_ns, run_id, *row) for row in rows]
         stretched += reaches(run_id, rows)
-    db.executemany(query("append_entry"), entries)
+    whole = len(entries) - len(entries) % AT_ONCE
+    flat = (
+        tuple(chain.from_iterable(entries[first : first + AT_ONCE]))
+        for first in range(0, whole, AT_ONCE)
+    )
+    db.executemany(_append_many(), flat)
+    db.executemany(query("append_entry"), entries[whole:])
     db.executemany(query("stretch_run"), stretched)
+
+
+@cache
+def _append_many() -> str:
+    """Return the statement that appends ``AT_ONCE`` entries, in their order."""
+    one = query("append_entry")
+    values = one[one.index("VALUES") + len("VALUES") :].strip()
+    return f"{one.rstrip()}{f', {values}' * (AT_ONCE - 1)}"
 
 
 def insert_days(
@@ -78,8 +100,8 @@ def insert_days(
 def by_run(batch: Batch) -> dict[RunKey, Amounts]:
     """Add up a batch's bookings by run and day."""
     amounts: dict[RunKey, Amounts] = {}
-    for key, booking in batch.bookings:
-        add(amounts.setdefault(key, {}), booking)
+    for key, neighbours in groupby(batch.bookings, key=itemgetter(0)):
+        add_all(amounts.setdefault(key, {}), map(itemgetter(1), neighbours))
     return amounts
 
 
@@ -140,18 +162,14 @@ def reaches(run_id: int, rows: Iterable[Row]) -> list[dict[str, int]]:
 
     A restatement is about time that is booked already: it stretches nothing.
     """
-    spans = [
-        (start_ns, end_ns)
-        for kind, start_ns, end_ns, *_ in rows
-        if kind != "restatement"
-    ]
+    spans = [(row[1], row[2]) for row in rows if row[0] != "restatement"]
     if not spans:
         return []
     return [
         {
             "run_id": run_id,
-            "first_ns": min(start_ns for start_ns, _ in spans),
-            "last_ns": max(end_ns for _, end_ns in spans),
+            "first_ns": min(spans)[0],
+            "last_ns": max(map(itemgetter(1), spans)),
             "longest_ns": max(end_ns - start_ns for start_ns, end_ns in spans),
         }
     ]
