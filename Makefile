@@ -58,7 +58,7 @@ docs: $(DEV_READY)  ## Write the generated reference pages again
 
 .PHONY: site
 site: $(DEV_READY)  ## Build the documentation's site into build/site
-	@$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 	@echo "open build/site/index.html"
 
 .PHONY: kube
