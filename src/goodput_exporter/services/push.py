@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from goodput_exporter.domain.repetition import Retelling
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import BadInputError, SourceUnavailableError
 from goodput_exporter.ledger.spool.records import Record
@@ -126,6 +127,7 @@ class Pusher:
         self._turn = threading.RLock()
         self._is_over = False
         self._queue: list[Observation] = []
+        self._retelling = Retelling()
         self._sequence = 0
         self._seal_ns = now_ns() + self._every_ns
         # Nodes that start together must not push together for ever.
@@ -160,13 +162,14 @@ class Pusher:
         return max(0, due_ns - self._now_ns()) / NS_PER_SECOND
 
     def seal(self) -> None:
-        """Put what was taken into the spool, durably where that can be."""
+        """Spool what was taken and is no repetition, durably where that can be."""
         with self._lock:
             taken, self._queue = self._queue, []
         if taken:
             now_ns = self._now_ns()
             with self._turn:
-                self._spool.append(self._sealed(taken, now_ns), now_ns)
+                told = self._retelling.thinned(taken)
+                self._spool.append(self._sealed(told, now_ns), now_ns)
 
     def finish(self, seconds: float = LAST_SECONDS) -> None:
         """
