@@ -13,7 +13,7 @@ from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.following import BUILT_IN, FOLLOWED, stages
 from tests.cluster.kueue import PRIORITY_LABEL, QUEUE_LABEL, kueue, priority, queue
 from tests.cluster.scenes import Scene, scene, token_file
-from tests.cluster.truth import books_agree, causes, is_within
+from tests.cluster.truth import books_agree, causes, is_within, preemptors
 
 KINDS = (*BUILT_IN, *(one for one in FOLLOWED if one.group == "kueue.x-k8s.io"))
 
@@ -76,6 +76,8 @@ def test_a_job_that_kueue_preempts_is_suspended_until_there_is_quota_again(
     assert {one.owner.queue for one in told} == {"team"}
     assert end.ended is Ended.SUCCEEDED
     assert causes(books, told) == ["queue_preempted"]
+    hasty = books.of("hasty")[-1].key
+    assert preemptors(books, told) == [f"run/{hasty.namespace}/{hasty.run}"]
     assert causes(books, books.of("hasty")) == []
     assert books_agree(books, told)
     assert books_agree(books, books.of("hasty"))

@@ -66,3 +66,9 @@ def causes(books: Following, told: Iterable[Placement]) -> list[str]:
     """Return the causes of what interrupted a run, in order."""
     fold = books.fold(list(told)[-1].key)
     return [one.cause.value for one in fold.incidents]
+
+
+def preemptors(books: Following, told: Iterable[Placement]) -> list[str]:
+    """Return who took a run's place, interruption by interruption; empty unknown."""
+    fold = books.fold(list(told)[-1].key)
+    return [one.preempted_by for one in fold.incidents]
