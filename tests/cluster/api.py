@@ -35,6 +35,9 @@ PLACES: Final = {
         False,
     ),
     "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses", False),
+    "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
+    "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "ClusterRoleBinding": (
         "apis/rbac.authorization.k8s.io/v1",

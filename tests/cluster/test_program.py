@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter.config.places import load
 from goodput_exporter.services.pod_label import LABEL
-from goodput_exporter.services.rbac import cluster_rules, own_rules
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.scenes import Scene, account
+from tests.cluster.installing import install, pod, projected
+from tests.cluster.scenes import Scene
 from tests.fakes.replicas import (
     WITHIN_S,
     Agent,
@@ -32,54 +31,6 @@ SETTINGS = {
     "INGEST_AUDIENCE": AUDIENCE,
     "INGEST_SERVICE_ACCOUNTS": "default/agent",
 }
-
-
-def install(api: Api, folder: Path) -> Path:
-    """Give the aggregator's account the roles that its settings need; no other."""
-    environ = {f"GOODPUT_EXPORTER_{name}": text for name, text in SETTINGS.items()}
-    settings = load(environ=environ)
-    made = account(api, NAME, cluster_rules(settings))
-    where = "apis/rbac.authorization.k8s.io/v1/namespaces/default"
-    named = {"metadata": {"name": NAME, "namespace": "default"}}
-    api.ask("POST", f"{where}/roles", {**named, "rules": own_rules(settings)})
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME}
-    bound = [{"kind": "ServiceAccount", "name": NAME, "namespace": "default"}]
-    binding = {**named, "roleRef": role, "subjects": bound}
-    api.ask("POST", f"{where}/rolebindings", binding)
-    path = folder / "aggregator.token"
-    path.write_text(api.token_of(made), encoding="ascii")
-    return path
-
-
-def pod(api: Api, name: str, **spec: object) -> Json:
-    """Make a pod that asks for no GPU; return it."""
-    wanted = {"containers": [{"name": "c", "image": "c:1"}], **spec}
-    meta = {"name": name, "namespace": "default"}
-    return api.apply({"kind": "Pod", "metadata": meta, "spec": wanted})
-
-
-def projected(api: Api, folder: Path, agent: Json) -> Path:
-    """Return the token that the kubelet would project into an agent's pod."""
-    meta = agent["metadata"]
-    reference = {"apiVersion": "v1", "kind": "Pod"}
-    reference |= {"name": meta["name"], "uid": meta["uid"]}
-    spec = {
-        "audiences": [AUDIENCE],
-        "expirationSeconds": 3600,
-        "boundObjectRef": reference,
-    }
-    answer = api.ask(
-        "POST",
-        "api/v1/namespaces/default/serviceaccounts/agent/token",
-        {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": spec,
-        },
-    )
-    path = folder / "agent.token"
-    path.write_text(answer["status"]["token"], encoding="ascii")
-    return path
 
 
 @pytest.fixture
@@ -104,7 +55,7 @@ def test_two_replicas_with_exactly_their_roles_keep_one_book(
     Nothing that a replica asks of the API server is refused, so the roles suffice.
     """
     api, (node, train) = plane.api, trained
-    token = install(api, tmp_path)
+    token = install(api, tmp_path, SETTINGS)
     api.apply(
         {
             "kind": "ServiceAccount",
@@ -115,7 +66,7 @@ def test_two_replicas_with_exactly_their_roles_keep_one_book(
     names = [f"{NAME}-{each}" for each in "ab"]
     for name in names:
         pod(api, name)
-    pushes = projected(api, tmp_path, agents)
+    pushes = projected(api, tmp_path, "agent", agents, AUDIENCE)
     run = train["metadata"]["ownerReferences"][0]["uid"]
     agent = Agent(node, train["metadata"]["uid"], token=pushes)
     liar = Agent("elsewhere", train["metadata"]["uid"], token=pushes)
