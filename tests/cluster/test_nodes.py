@@ -7,7 +7,7 @@ import time
 from goodput_exporter.domain.placement import Stage
 from goodput_exporter.domain.states import How
 from tests.cluster.scenes import Scene, template
-from tests.cluster.truth import books_agree, causes, is_within, reasons
+from tests.cluster.truth import books_agree, causes, is_within, preemptors, reasons
 
 
 def test_a_node_that_falls_silent_takes_its_pods_down(stage: Scene) -> None:
@@ -116,3 +116,6 @@ def test_a_run_gives_way_to_one_of_higher_priority(stage: Scene) -> None:
     assert books_agree(books, books.of("patient"))
     assert books_agree(books, books.of("hasty"))
     assert causes(books, books.of("patient")) == ["preempted"]
+    hasty = books.of("hasty")[-1].key
+    told = books.of("patient")
+    assert preemptors(books, told) == [f"run/{hasty.namespace}/{hasty.run}"]
