@@ -79,16 +79,21 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: Station) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes *target* every second, on the loopback."""
+def prometheus(folder: Path, target: Station, **how: object) -> Iterator[Prometheus]:
+    """
+    Run a Prometheus that scrapes *target* every second, on the loopback.
+
+    Args:
+        folder: Where it keeps everything.
+        target: What it scrapes.
+        how: More of the job's configuration, such as a scheme or a token.
+    """
     scraped = urllib.parse.urlsplit(target.url).netloc
+    job = {"job_name": "goodput", "static_configs": [{"targets": [scraped]}], **how}
+    pace = {"scrape_interval": "1s", "scrape_timeout": "1s"}
     config = folder / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        "scrape_configs:\n"
-        "- job_name: goodput\n"
-        f"  static_configs: [{{targets: ['{scraped}']}}]\n"
-    )
+    # YAML knows what JSON is.
+    config.write_text(json.dumps({"global": pace, "scrape_configs": [job]}))
     log = folder / "prometheus.log"
     with log.open("wb") as said:
         server = subprocess.Popen(
