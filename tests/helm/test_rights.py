@@ -106,6 +106,21 @@ def test_an_agent_writes_to_two_folders_of_its_host() -> None:
     assert "/" not in folders.values()
 
 
+def test_nothing_is_mounted_below_what_an_agent_sees_of_sysfs() -> None:
+    """A read-only mount is writable where another mount lies in it, as in /sys."""
+    seen = {
+        one["hostPath"]["path"]: one["hostPath"]["type"]
+        for one in agent_of("default")["volumes"]
+        if one.get("hostPath", {}).get("path", "").startswith("/sys")
+    }
+    without = agent_of("default", "agent.hostSys.enabled=false")
+
+    assert seen == dict.fromkeys(
+        ("/sys/class", "/sys/devices", "/sys/fs/cgroup"), "Directory"
+    )
+    assert not any("/sys" in str(one) for one in without["volumes"])
+
+
 def test_what_is_opted_in_is_there_and_nothing_else() -> None:
     """hostPID, the kernel's log, a port of the node: each by a value of its own."""
     pod = agent_of("opted-in")
