@@ -125,6 +125,31 @@ def test_what_was_booked_survives_kill_9_and_a_pod_that_went_meanwhile(
         assert one.stop() == 0
 
 
+def test_what_was_acknowledged_before_its_pod_was_seen_survives_kill_9(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """
+    The agent forgets a batch once it is told that the ledger has it.
+
+    A rank made its steps and ended before any watch told of its pod; then the
+    aggregator is killed. Nobody says any of it again.
+    """
+    agent = Agent("n1", "train-0")
+    with replicas(tmp_path, cluster.server.url, "a") as [one]:
+        one.start()
+        until(lambda: agent.push(one.url, steps=3, ends=True).status == 200, "a push")
+        one.kill()
+        trains(cluster)
+        one.start()
+        step = until(
+            lambda: one.page().one("goodput_run_step", run="train"),
+            "the steps that were made",
+            within_s=WITHIN_S,
+        )
+
+    assert step >= 3
+
+
 def test_one_of_two_writes_and_its_death_changes_no_sum(
     tmp_path: Path, cluster: Cluster
 ) -> None:

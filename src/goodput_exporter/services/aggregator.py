@@ -135,9 +135,10 @@ class Aggregator:
     def _resume(self, meta: Mapping[str, str]) -> None:
         """Take up what an earlier leader left, before anything new is heard."""
         self._inbox = Inbox(meta)
-        self._naming.resume(meta)
+        self._naming.resume(meta, self._clock.now_ns())
         folds = self._journal.resume(self._clock.now_ns())
         for fold in folds:
+            self._naming.know(fold.lives, fold.key)
             if fold.placed is not None and fold.placed.ended is None:
                 self._tracker.remember(fold.placed)
         self._waited.resume(meta)
@@ -195,12 +196,10 @@ class Aggregator:
             self._hearing.hear(each.node, now_ns)
             if self._shard.is_first:
                 words.take(self._gpus.hear(each.node, each.observations))
-            named = self._naming.named(
-                each.observations, each.node, each.sender, now_ns
-            )
-            self._journal.take(named, each.sender)
-        for sender, ready in self._naming.ripe(now_ns):
-            self._journal.take(ready, sender)
+            named = self._naming.named(each.observations, each.node, now_ns)
+            self._journal.take(named, each.node)
+        for node, ready in self._naming.ripe(now_ns):
+            self._journal.take(ready, node)
         words.take(self._gpus.lost(now_ns))
 
     def _news(self, now_ns: int) -> dict[str, str]:

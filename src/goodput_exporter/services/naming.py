@@ -17,6 +17,8 @@ from goodput_exporter.domain.observations import (
 )
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
+from goodput_exporter.services.held_ranks import META as HELD
+from goodput_exporter.services.held_ranks import OfRank, decode_held, encode_held
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.sources.workloads.lookups import pod_named, pod_of, runs_on
 from goodput_exporter.sources.workloads.tracker import Tracker
@@ -53,8 +55,7 @@ class Held:
     """Something of an incarnation whose pod is not known yet."""
 
     node: str
-    agent: str
-    seen: RankReport | RankExited
+    seen: OfRank
 
 
 class Naming:
@@ -63,8 +64,8 @@ class Naming:
 
     The label decides, else what the SDK says, else the pod's top owner. A pod that
     names the run of other pods is booked as itself. A rank whose pod was not seen
-    yet waits for it, for a while; it reports all it has done each time, so nothing
-    is lost by that but the detail of these seconds.
+    yet waits for it, for a while. Its agent is told meanwhile that the ledger has
+    what it said, so the ledger has: with the news, until the pod is known.
 
     Args:
         tracker: Knows the pods.
@@ -90,43 +91,69 @@ class Naming:
         self._held: OrderedDict[str, tuple[int, list[Held]]] = OrderedDict()
         self._holding = 0
         self._news: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._written: set[str] = set()
         self.gpu_names: dict[str, str] = {}
         self.counts = NamingCounts()
 
-    def resume(self, meta: Mapping[str, str]) -> None:
-        """Go on with the names that ranks have given their runs before."""
+    def resume(self, meta: Mapping[str, str], now_ns: int) -> None:
+        """Go on with the names that ranks have given their runs, and who waits."""
         for name, run_id in meta.items():
             if name.startswith(META):
                 self._tracker.register.name_run(name.removeprefix(META), run_id, 0)
+        for node, seen in decode_held(meta):
+            self._written.add(node)
+            for each in seen:
+                self._hold(Held(node, each), now_ns)
+
+    def know(self, incarnations: Iterable[str], key: RunKey) -> None:
+        """Go on with ranks whose run an earlier life of ours has found."""
+        for incarnation in incarnations:
+            self._remember(incarnation, key)
 
     def news(self) -> dict[str, str]:
         """Return what a later life must know, until it is settled."""
-        return dict(self._news)
+        waiting: dict[str, list[OfRank]] = {node: [] for node in self._changed}
+        for _, held in self._held.values():
+            for each in held:
+                if each.node in waiting:
+                    waiting[each.node].append(each.seen)
+        said = {
+            HELD + node: encode_held(node, seen)
+            for node, seen in waiting.items()
+            if seen or node in self._written
+        }
+        return {**self._news, **said}
 
     def settle(self, *, is_committed: bool) -> None:
         """Tell whether the news so far is in the ledger."""
-        if is_committed:
-            self._news.clear()
+        if not is_committed:
+            return
+        self._news.clear()
+        waiting = {each.node for _, held in self._held.values() for each in held}
+        self._written -= self._changed - waiting
+        self._written |= self._changed & waiting
+        self._changed.clear()
 
     def named(
-        self, seen: Iterable[object], node: str, sender: str, now_ns: int
+        self, seen: Iterable[object], node: str, now_ns: int
     ) -> list[Observation]:
         """
         Return what can be booked now of an agent's delivery.
 
         Args:
             seen: As delivered.
-            node: The one that the agent may speak for.
-            sender: Under which its deliveries seal.
+            node: The one that the agent may speak for. Its deliveries are named by
+                it, as placements do; only so is it known whose word is awaited.
             now_ns: The present.
         """
         found: list[Observation] = []
         for each in seen:
             match each:
                 case RankReport() | RankExited():
-                    found += self._of_rank(Held(node, sender, each), now_ns)
+                    found += self._of_rank(Held(node, each), now_ns)
                 case Delivered():
-                    found.append(Delivered(sender, each.through_ns))
+                    found.append(Delivered(node, each.through_ns))
                 case Evidence():
                     found.append(each)
                 case GpuSample():
@@ -137,7 +164,7 @@ class Naming:
         return found
 
     def ripe(self, now_ns: int) -> Iterator[tuple[str, list[Observation]]]:
-        """Yield what has waited for a pod that is known now, or for too long."""
+        """Yield by node what has waited for a pod that is known now, or too long."""
         for incarnation, (since_ns, held) in list(self._held.items()):
             is_late = now_ns - since_ns >= self._patience_ns
             key = self._find(held, is_late=is_late, now_ns=now_ns)
@@ -145,23 +172,28 @@ class Naming:
                 continue
             del self._held[incarnation]
             self._holding -= len(held)
+            self._changed |= {each.node for each in held}
             self._remember(incarnation, key)
             ready = [one for each in held for one in self._given(each.seen, key)]
-            yield held[0].agent, ready
+            yield held[0].node, ready
 
     def _of_rank(self, new: Held, now_ns: int) -> list[Observation]:
         incarnation = new.seen.incarnation
         key = self._known.get(incarnation)
         if key is None:
-            waiting = self._held.setdefault(incarnation, (now_ns, []))[1]
-            if self._holding >= MOST_HELD:
-                self.counts.dropped += 1
-            else:
-                waiting.append(new)
-                self._holding += 1
+            self._hold(new, now_ns)
             return []
         self._known.move_to_end(incarnation)
         return self._given(new.seen, key)
+
+    def _hold(self, new: Held, now_ns: int) -> None:
+        waiting = self._held.setdefault(new.seen.incarnation, (now_ns, []))[1]
+        if self._holding >= MOST_HELD:
+            self.counts.dropped += 1
+            return
+        waiting.append(new)
+        self._holding += 1
+        self._changed.add(new.node)
 
     def _find(self, held: list[Held], *, is_late: bool, now_ns: int) -> RunKey | None:
         """Return the run of an incarnation; None while its pod may yet be seen."""

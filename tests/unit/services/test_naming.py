@@ -9,6 +9,7 @@ import pytest
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.fold import Observation
 from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.services.naming import PATIENCE_NS, Naming
 from goodput_exporter.services.sharding import Shard, shard_of
@@ -43,7 +44,7 @@ def heard(
     naming: Naming, *seen: object, node: str = "n1", now_ns: int = NOW_NS
 ) -> list[Observation]:
     """Return what can be booked of a delivery."""
-    found = naming.named(seen, node, f"{node}/agent", now_ns)
+    found = naming.named(seen, node, now_ns)
     return found + [one for _, ready in naming.ripe(now_ns) for one in ready]
 
 
@@ -142,11 +143,76 @@ def test_a_name_that_a_rank_gave_outlives_us() -> None:
     heard(before, rank("train-0", "llama"))
     after, tracker = scene()
 
-    after.resume(before.news())
+    after.resume(before.news(), NOW_NS)
     for raw in running("train"):
         tracker.change("added", raw, NOW_NS)
 
     assert {key.run for key in tracker.register.runs} == {"llama"}
+
+
+def test_what_waits_for_its_pod_outlives_us() -> None:
+    """
+    Its agent was told that the ledger has it, and will not send it again.
+
+    A rank may have said all that it ever says: its last report, and its exit.
+    """
+    before, _ = scene()
+    told = rank("llama-0", "llama")
+    gone = RankExited(told.incarnation, NOW_NS, 1)
+    heard(before, told, gone)
+    ledger = before.news()
+    after, tracker = scene()
+
+    after.resume(ledger, NOW_NS)
+    for raw in running("llama"):
+        tracker.change("added", raw, NOW_NS)
+    found = heard(after)
+
+    assert found == [replace(told, namespace="ml"), gone]
+    assert after.news() == {"held/n1": ""}
+    after.settle(is_committed=True)
+    assert after.news() == {}
+
+
+def test_who_waits_is_written_again_until_it_is_committed() -> None:
+    """A commit that fails leaves the news as it was; nothing is written twice."""
+    naming, _ = scene()
+    heard(naming, rank("llama-0"))
+    news = naming.news()
+
+    naming.settle(is_committed=False)
+    assert naming.news() == news
+    assert list(news) == ["held/n1"]
+    naming.settle(is_committed=True)
+    assert naming.news() == {}
+
+
+def test_a_rank_whose_pod_is_known_writes_nothing_down() -> None:
+    """It never waited beyond a tick."""
+    naming, _ = scene(*running("llama"))
+
+    assert heard(naming, rank("llama-0")) != []
+    assert naming.news() == {}
+
+
+def test_what_waits_and_cannot_be_read_stops_nobody() -> None:
+    """It was changed outside of this program."""
+    naming, _ = scene(*running("llama"))
+
+    naming.resume({"held/n1": "????", "held/n2": ""}, NOW_NS)
+
+    assert run_of(heard(naming, rank("llama-0"))) == ("ml", "llama")
+
+
+def test_an_exit_alone_is_of_the_run_that_the_ledger_knows() -> None:
+    """After a restart of ours its report was before it, in an earlier batch."""
+    naming, _ = scene()
+    told = rank("llama-0")
+    gone = RankExited(told.incarnation, NOW_NS, 1)
+
+    naming.know([told.incarnation], RunKey("c1", "ml", "llama"))
+
+    assert heard(naming, gone) == [gone]
 
 
 def test_another_shards_runs_are_left_to_it() -> None:
@@ -170,11 +236,11 @@ def scene_of(tracker: Tracker, shard: Shard) -> Naming:
     return Naming(tracker, shard, cluster="c1", namespace="default")
 
 
-def test_deliveries_of_agents_with_one_name_are_told_apart_by_their_nodes() -> None:
-    """Every node's agent is called the same; evidence passes as it is."""
+def test_a_delivery_is_named_by_its_node_as_placements_name_it() -> None:
+    """Only so is it known whose word a run waits for; evidence passes as it is."""
     naming, _ = scene()
     told = Evidence(NOW_NS, Kind.EVENT, "Pod/Preempted", "pod/ml/p", "kubernetes")
 
     found = heard(naming, Delivered("agent", NOW_NS), told)
 
-    assert found == [Delivered("n1/agent", NOW_NS), told]
+    assert found == [Delivered("n1", NOW_NS), told]
