@@ -35,7 +35,8 @@ def hear(
         return []
     position_ns = _position(life, report)
     _append_pieces(life, report, position_ns, durations, rules)
-    _enter(life, report.phase, position_ns, durations)
+    if report.phase is not life.phase:
+        _enter(life, report.phase, position_ns, durations)
     marks = []
     if life.active_ns is None:
         marks = list(_marks(life, report, position_ns))
@@ -81,10 +82,6 @@ def _append_pieces(
     life: Life, report: RankReport, end_ns: int, durations: Durations, rules: Rules
 ) -> None:
     """Lay out what the cumulative state grew by over the time since the last one."""
-    grown = {
-        phase: max(0, report.cum_ns.get(phase, 0) - life.cum_ns.get(phase, 0))
-        for phase in Phase
-    }
     start_ns = life.reported_ns
     grew_ns = report.up_ns - life.up_ns
     if end_ns - start_ns > grew_ns + JUMP_NS:
@@ -94,12 +91,29 @@ def _append_pieces(
     length_ns = end_ns - start_ns
     if length_ns <= 0:
         return
-    if sum(grown.values()) == 0:
-        grown[report.phase] = length_ns
-    if sum(grown.values()) != length_ns:
-        shares = apportion(length_ns, list(grown.values()))
-        grown = dict(zip(grown, shares, strict=True))
+    grown = _grown(life, report, length_ns)
     _append(life, _arrange(life, report, grown, (start_ns, end_ns)), durations, rules)
+
+
+def _grown(life: Life, report: RankReport, length_ns: int) -> dict[Phase, int]:
+    """Return by how much each phase grew; together exactly *length_ns*."""
+    before = life.cum_ns
+    # Every rank of a fleet comes by here: the phases that stood still, most of
+    # them, cost nothing.
+    grown = {
+        phase: grew_ns
+        for phase, spent_ns in report.cum_ns.items()
+        if (grew_ns := spent_ns - before.get(phase, 0)) > 0
+    }
+    whole_ns = sum(grown.values())
+    if whole_ns == 0:
+        return {report.phase: length_ns}
+    if whole_ns == length_ns:
+        return grown
+    # What rounding leaves over goes by the order of the table, not of the sender.
+    phases = [phase for phase in Phase if phase in grown]
+    shares = apportion(length_ns, [grown[phase] for phase in phases])
+    return dict(zip(phases, shares, strict=True))
 
 
 Stretch = tuple[int, int, Phase, int]
@@ -115,16 +129,19 @@ def _arrange(
         (start, end, phase, start of the unbroken stretch that it belongs to).
     """
     cursor_ns, end_ns = span
-    tail_ns = min(report.phase_age_ns, grown[report.phase])
+    tail_ns = min(report.phase_age_ns, grown.get(report.phase, 0))
     goes_on = life.phase is report.phase and tail_ns == end_ns - cursor_ns
     rest = dict(grown)
-    rest[report.phase] -= tail_ns
-    order = [life.phase, *(phase for phase in _BY_TABLE if phase is not life.phase)]
+    if tail_ns > 0:
+        rest[report.phase] -= tail_ns
     stretches: list[Stretch] = []
-    for phase in order:
+    first_ns = rest.pop(life.phase, 0)
+    if first_ns > 0:
+        stretches.append((cursor_ns, cursor_ns + first_ns, life.phase, life.stretch_ns))
+        cursor_ns += first_ns
+    for phase in sorted(rest, key=_PLACE_OF.__getitem__):
         if rest[phase] > 0:
-            since_ns = life.stretch_ns if phase is life.phase else cursor_ns
-            stretches.append((cursor_ns, cursor_ns + rest[phase], phase, since_ns))
+            stretches.append((cursor_ns, cursor_ns + rest[phase], phase, cursor_ns))
             cursor_ns += rest[phase]
     if tail_ns > 0:
         since_ns = life.stretch_ns if goes_on else cursor_ns
@@ -132,13 +149,11 @@ def _arrange(
     return stretches
 
 
-_BY_TABLE: Final = sorted(
-    Phase,
-    key=lambda phase: (
-        ORDER_OF[STATE_OF_PHASE.get(phase, RunState.PRODUCTIVE)],
-        list(Phase).index(phase),
-    ),
-)
+_PLACE_OF: Final = {
+    phase: (ORDER_OF[STATE_OF_PHASE.get(phase, RunState.PRODUCTIVE)], place)
+    for place, phase in enumerate(Phase)
+}
+"""The order in which phases are laid that nobody saw the order of."""
 
 
 def _append(
@@ -147,25 +162,24 @@ def _append(
     """Append pieces; past its limit a phase is stalled, from the limit on."""
     for start_ns, end_ns, phase, since_ns in stretches:
         if since_ns != life.stretch_ns:
-            _enter(life, phase, since_ns, durations, again=True)
-        _enter(life, phase, start_ns, durations)
+            _enter(life, phase, since_ns, durations)
+        elif phase is not life.phase:
+            _enter(life, phase, start_ns, durations)
         if phase is Phase.TRAIN_STEP:
             if life.first_step_ns is None:
                 life.first_step_ns = start_ns
             _push(life, start_ns, end_ns, None)
             continue
-        limit_ns = durations.limit_ns(phase, rules)
-        turn_ns = end_ns if limit_ns is None else max(start_ns, since_ns + limit_ns)
+        turn_ns = end_ns
+        if durations.may_pass(phase, end_ns - since_ns, rules):
+            limit_ns = durations.limit_ns(phase, rules)
+            turn_ns = end_ns if limit_ns is None else max(start_ns, since_ns + limit_ns)
         _push(life, start_ns, min(end_ns, turn_ns), STATE_OF_PHASE[phase])
         _push(life, turn_ns, end_ns, RunState.STALLED)
 
 
-def _enter(
-    life: Life, phase: Phase, at_ns: int, durations: Durations, *, again: bool = False
-) -> None:
-    """Close the present stretch and begin another, if the phase is a new one."""
-    if phase is life.phase and not again:
-        return
+def _enter(life: Life, phase: Phase, at_ns: int, durations: Durations) -> None:
+    """Close the present stretch and begin another."""
     if life.phase is not Phase.TRAIN_STEP:
         durations.observe(life.phase, at_ns - life.stretch_ns)
     life.phase, life.stretch_ns = phase, at_ns

@@ -24,6 +24,11 @@ class Durations:
         recent.append(duration_ns)
         del recent[:-HISTORY]
 
+    def may_pass(self, phase: Phase, length_ns: int, rules: Rules) -> bool:
+        """Tell whether so long a stretch may pass its limit: it does pass the floor."""
+        floor_ns = rules.stall_floors_ns.get(phase)
+        return floor_ns is not None and length_ns > floor_ns
+
     def limit_ns(self, phase: Phase, rules: Rules) -> int | None:
         """
         Return how long *phase* may stay open, or None where it may for ever.

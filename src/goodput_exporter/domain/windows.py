@@ -65,12 +65,14 @@ def _within(
     spent: dict[RunState, int] = {}
     stepped = False
     for piece in pieces:
-        inside_ns = min(piece.end_ns, end_ns) - max(piece.start_ns, start_ns)
-        if inside_ns <= 0:
+        if piece.end_ns <= start_ns:
             continue
+        if piece.start_ns >= end_ns:
+            break  # they are in order
         if piece.state is None:
             stepped = True
         else:
+            inside_ns = min(piece.end_ns, end_ns) - max(piece.start_ns, start_ns)
             spent[piece.state] = spent.get(piece.state, 0) + inside_ns
     return spent, stepped
 
