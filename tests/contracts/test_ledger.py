@@ -322,6 +322,28 @@ def test_the_last_state_of_each_open_run_is_resumed(ledger: Ledger) -> None:
     assert resume.damaged == ()
 
 
+def test_what_a_run_heard_stands_behind_its_state_until_the_next(
+    ledger: Ledger,
+) -> None:
+    """Part after part, byte by byte; another run's state changes nothing of it."""
+    ledger.append(Batch(1, [], {LLAMA: b"1", OTHER: b"x"}))
+    ledger.append(Batch(2, heard={LLAMA: b"\n\0a"}))
+    ledger.append(Batch(3, [], {OTHER: b"y"}, heard={LLAMA: b"\n\xffb"}))
+
+    assert ledger.resume().states == {LLAMA: b"1\n\0a\n\xffb", OTHER: b"y"}
+    assert ledger.state_of(LLAMA) == b"1\n\0a\n\xffb"
+
+    ledger.append(Batch(4, [], {LLAMA: b"2"}, closed=frozenset({LLAMA})))
+
+    assert ledger.state_of(LLAMA) == b"2"
+
+
+def test_a_new_state_holds_what_was_heard_before_it() -> None:
+    """Nobody could tell whether the state knows of it: the two never come together."""
+    with pytest.raises(AccountingError, match="words behind the earlier one"):
+        Batch(1, [], {LLAMA: b"1"}, heard={LLAMA: b"\n"})
+
+
 def test_a_closed_run_is_kept_for_reopening(ledger: Ledger) -> None:
     """A run that is over costs a restart nothing, and its state is still there."""
     ledger.append(Batch(1, [], {LLAMA: b"end", OTHER: b"x"}, closed=frozenset({LLAMA})))

@@ -64,6 +64,8 @@ class MemoryLedger:
             seq = len(self._entries) + 1
             self._entries.append(Entry(seq, batch.booked_ns, key, booking))
         self._states.update(batch.states)
+        for key, words in batch.heard.items():
+            self._states[key] += words
         self._closed.update({key: key in batch.closed for key in batch.states})
         self._meta.update(batch.meta)
         for line in batch.gpus.bookings:

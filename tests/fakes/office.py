@@ -10,7 +10,7 @@ from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.exposition.windows import Reading, read_window
 from goodput_exporter.ledger.ledger import Ledger
-from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.bookkeeper import AT_ONCE, Bookkeeper
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import START_S, heard_ns, observations
@@ -27,6 +27,7 @@ class Office:
         rules: The settings of the folds.
         ledger: Of an earlier life; a new one unless told.
         most_runs: Runs in memory at once.
+        at_once: Runs that a tick looks at.
         begins_s: When it begins, in the story's seconds.
     """
 
@@ -37,9 +38,10 @@ class Office:
         ledger: MemoryLedger | None = None,
         most_runs: int = 100,
         begins_s: float = 0.0,
+        at_once: int = AT_ONCE,
     ) -> None:
         self.ledger = ledger or MemoryLedger()
-        self.books = books_on(self.ledger, rules, most_runs=most_runs)
+        self.books = books_on(self.ledger, rules, most_runs=most_runs, at_once=at_once)
         self.now_s = begins_s
         self.books.resume(self.now_ns)
 
@@ -82,7 +84,11 @@ class Office:
 
 
 def books_on(
-    ledger: Ledger, rules: Rules | None = None, *, most_runs: int = 100
+    ledger: Ledger,
+    rules: Rules | None = None,
+    *,
+    most_runs: int = 100,
+    at_once: int = AT_ONCE,
 ) -> Bookkeeper:
     """Return a bookkeeper with the settings of the stories."""
     return Bookkeeper(
@@ -93,6 +99,7 @@ def books_on(
         silence_ns=ns(SILENCE_S),
         retention_ns=ns(RETENTION_S),
         most_runs=most_runs,
+        at_once=at_once,
     )
 
 

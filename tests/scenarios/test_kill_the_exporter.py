@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -14,14 +15,14 @@ import pytest
 
 from goodput_exporter.domain.accounting import tally, verify_tiling
 from goodput_exporter.domain.fold import Fold
-from goodput_exporter.domain.observations import RankExited, RunObservation
+from goodput_exporter.domain.observations import RankExited, RankReport, RunObservation
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.ledger.state import decode_state
 from goodput_exporter.ledger.store import SqliteLedger, open_ledger
-from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.bookkeeper import AT_ONCE, Bookkeeper
 from tests.fakes.crews import crew, death, in_step, init_until, leave, told
 from tests.fakes.ranks import ns
 from tests.fakes.stories import KEY, START_S
@@ -37,6 +38,8 @@ Kill = tuple[float, str, float]
 STEPS: Final = 17
 EXECUTED: Final = 21
 """Of the story with a crash."""
+FLEET: Final = 4
+"""Runs that take turns, where a tick looks at one of them."""
 
 
 def a_life_with_a_crash() -> list[RunObservation]:
@@ -74,6 +77,19 @@ def a_life_without_one() -> list[RunObservation]:
     in_step(ranks, 13, 24, each=10)
     leave(ranks)
     return told(ranks, [death(rank, 0, after_s=2) for rank in ranks])
+
+
+def in_a_fleet(seen: list[RunObservation]) -> list[RunObservation]:
+    """Return the same story, which other runs live through beside it."""
+    fleet = list(seen)
+    for number in range(1, FLEET):
+        for one in seen:
+            name = f"{number}{one.incarnation[1:]}"
+            other = replace(one, incarnation=name)
+            if isinstance(other, RankReport):
+                other = replace(other, run_id=f"beside-{number}")
+            fleet.append(other)
+    return fleet
 
 
 class Disk:
@@ -119,10 +135,14 @@ class Exporter:
     Args:
         disk: Where the ledger is.
         seen: All that happens, by the instant at which a source would see it.
+        at_once: Runs that a tick looks at.
     """
 
-    def __init__(self, disk: Disk, seen: Iterable[RunObservation]) -> None:
+    def __init__(
+        self, disk: Disk, seen: Iterable[RunObservation], at_once: int = AT_ONCE
+    ) -> None:
         self.disk = disk
+        self._at_once = at_once
         self.now_s = 0.0
         self.away_s = 0.0
         self.views: list[RunView] = []
@@ -167,6 +187,7 @@ class Exporter:
             namespace=KEY.namespace,
             silence_ns=15 * NS_PER_SECOND,
             retention_ns=900 * NS_PER_SECOND,
+            at_once=self._at_once,
         )
 
     def _tick(self) -> None:
@@ -175,7 +196,8 @@ class Exporter:
         assert self._books.tick(self._now_ns)
 
     def _scrape(self) -> None:
-        self.views += self._books.views(self._now_ns, {})
+        views = self._books.views(self._now_ns, {})
+        self.views += [view for view in views if view.key == KEY]
 
     def _arrived(self) -> list[RunObservation]:
         arrived = [one for one in self._coming if one.at_ns <= self._now_ns]
@@ -240,7 +262,10 @@ def kills(count: int, *, seed: int, away_s: float, last_s: float = 270.0) -> lis
 
 
 def lived(
-    folder: Path, seen: list[RunObservation], plan: list[Kill]
+    folder: Path,
+    seen: list[RunObservation],
+    plan: list[Kill],
+    at_once: int = AT_ONCE,
 ) -> tuple[Exporter, bool]:
     """
     Live through a story with the kills that are planned.
@@ -250,7 +275,7 @@ def lived(
     """
     folder.mkdir(exist_ok=True)
     with ExitStack() as cleanup:
-        exporter = Exporter(Disk(folder, cleanup), seen)
+        exporter = Exporter(Disk(folder, cleanup), seen, at_once)
         for at_s, moment, away_s in plan:
             exporter.run(at_s)
             exporter.die(moment, away_s)
@@ -312,5 +337,42 @@ def test_a_run_that_lives_through_every_kill_has_the_book_it_would_have_had(
     assert went_back(exporter.views) == []
     assert not last.interruptions
     assert not last.sealed.of(RunState.UNOBSERVED, RunState.DOWN, RunState.INTERRUPTED)
+    assert last.steps_first_time == truth.steps_first_time == 25
+    assert last.sealed.total_gpu_ns == truth.sealed.total_gpu_ns
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fleet_that_takes_turns_loses_no_more_by_being_killed(
+    tmp_path: Path, seed: int
+) -> None:
+    """What was heard of a run that waited for its turn is there after a kill."""
+    exporter, conserves = lived(
+        tmp_path,
+        in_a_fleet(a_life_with_a_crash()),
+        kills(8, seed=seed, away_s=0.0),
+        at_once=1,
+    )
+
+    last = exporter.views[-1]
+    # A kill costs the tick in which it falls: two ranks' words of the same instant.
+    unseen_s = 8 * (INTERVAL_S + 2 * TICK_S)
+    assert conserves
+    assert went_back(exporter.views) == []
+    assert min(last.settled.gpu_ns.values()) >= 0
+    assert seconds(last, RunState.UNOBSERVED) <= 2 * unseen_s
+    assert last.steps_first_time + last.steps_redone <= EXECUTED
+    assert last.interruptions == 1
+
+
+def test_a_fleet_has_the_books_it_would_have_had_without_kills(tmp_path: Path) -> None:
+    """With or without turns, with or without kills: the same steps, the same sum."""
+    story = in_a_fleet(a_life_without_one())
+    whole, _ = lived(tmp_path / "whole", story, [])
+    plan = kills(12, seed=3, away_s=5.0, last_s=50.0)
+    exporter, conserves = lived(tmp_path / "killed", story, plan, at_once=1)
+
+    last, truth = exporter.views[-1], whole.views[-1]
+    assert conserves
+    assert went_back(exporter.views) == []
     assert last.steps_first_time == truth.steps_first_time == 25
     assert last.sealed.total_gpu_ns == truth.sealed.total_gpu_ns

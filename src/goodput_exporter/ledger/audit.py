@@ -17,7 +17,7 @@ from goodput_exporter.ledger.extents import Extent
 from goodput_exporter.ledger.folding import days_of, fold_of
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.queries import query
-from goodput_exporter.ledger.reading import added_up, intact, reach
+from goodput_exporter.ledger.reading import Stored, added_up, intact, reach
 from goodput_exporter.ledger.shelves import Shelf
 from goodput_exporter.ledger.standing import Standing, differences, standing_of
 from goodput_exporter.ledger.tiling import first_break, reopenings
@@ -38,7 +38,7 @@ def whole(db: sqlite3.Connection) -> list[Finding]:
 
 
 def run(
-    shelf: Shelf, key: RunKey, extent: Extent, stored: tuple[int, object] | None
+    shelf: Shelf, key: RunKey, extent: Extent, stored: Stored | None
 ) -> list[Finding]:
     """
     Return one run's unreadable entries, and the first that breaks the tiling.
@@ -49,7 +49,7 @@ def run(
         shelf: The book, in a transaction.
         key: Whose.
         extent: How far the run reaches, as recorded.
-        stored: Its state with its checksum, if it has one.
+        stored: Its row of ``state_of``, if it has one.
     """
     findings: list[Finding] = []
     by_time = {"run_id": extent.run_id}
@@ -104,7 +104,7 @@ def _compared(
 
 
 def standing_in(
-    key: RunKey, stored: tuple[int, object] | None, unreadable: list[Finding]
+    key: RunKey, stored: Stored | None, unreadable: list[Finding]
 ) -> Standing | None:
     """Read a state and its checksum; one that is damaged is added to *unreadable*."""
     if stored is None:

@@ -24,7 +24,7 @@ from goodput_exporter.ledger.entries import INT64_MAX, Entry
 from goodput_exporter.ledger.extents import Extent
 from goodput_exporter.ledger.folding import Fold, days_of, digest_of, fold_of
 from goodput_exporter.ledger.ledger import Compacted, Finding
-from goodput_exporter.ledger.reading import reach
+from goodput_exporter.ledger.reading import Stored, reach
 from goodput_exporter.ledger.shelves import Shelf
 from goodput_exporter.ledger.standing import Standing
 
@@ -56,7 +56,7 @@ def compact_run(
     shelf: Shelf,
     key: RunKey,
     extent: Extent,
-    stored: tuple[int, object] | None,
+    stored: Stored | None,
     before: tuple[int, int],
 ) -> Compacted:
     """
@@ -66,7 +66,7 @@ def compact_run(
         shelf: The book, in a transaction that may write.
         key: Whose.
         extent: How far the run reaches.
-        stored: Its state with its checksum, if it has one.
+        stored: Its row of ``state_of``, if it has one.
         before: Fold days before the first, join within days before the second.
     """
     findings = audit.run(shelf, key, extent, stored)

@@ -26,29 +26,41 @@ class Batch:
         bookings: New entries, in the order in which they get their numbers.
         states: What each run's fold needs to go on; replaces the earlier one.
             Derived data: it is kept beside the entries, not among them.
+        heard: What else the folds of other runs need, which have states already:
+            ``Ledger.state_of`` returns it behind the state, until a new one
+            replaces both.
         closed: Those of *states* whose run is over; they are kept for
             reopening and left out of ``resume``.
         meta: Facts about the ledger itself; replaces earlier values by name.
         gpus: What it writes of the cluster book.
 
     Raises:
-        AccountingError: A run is closed without the state to reopen it from.
+        AccountingError: A run is closed without the state to reopen it from, or
+            has a new state and something behind the earlier one.
     """
 
     booked_ns: int
     bookings: Sequence[tuple[RunKey, Booking]] = ()
     states: Mapping[RunKey, bytes] = field(default_factory=dict)
+    heard: Mapping[RunKey, bytes] = field(default_factory=dict)
     closed: frozenset[RunKey] = frozenset()
     meta: Mapping[str, str] = field(default_factory=dict)
     gpus: GpuBatch = NO_GPUS
 
     def __post_init__(self) -> None:
-        """Check that every run that closes leaves its state."""
+        """Check that every run that closes leaves its state, and each has one."""
         stateless = sorted(self.closed - self.states.keys())
         if stateless:
             msg = (
                 f"run {stateless[0]} closes in the batch of {self.booked_ns} ns "
                 "without a state; give the one to reopen it from"
+            )
+            raise AccountingError(msg)
+        both = sorted(self.heard.keys() & self.states.keys())
+        if both:
+            msg = (
+                f"run {both[0]} has a new state in the batch of {self.booked_ns} ns, "
+                "and words behind the earlier one; the new state holds these already"
             )
             raise AccountingError(msg)
 

@@ -13,10 +13,10 @@ from goodput_exporter.errors import (
     LedgerError,
     LedgerTooNewError,
 )
+from goodput_exporter.ledger.pieces import FRAME
 from goodput_exporter.ledger.recorder import files_of
 from goodput_exporter.ledger.recording import (
     FORMAT,
-    FRAME,
     MOST_FRAME_BYTES,
     Head,
     Tick,

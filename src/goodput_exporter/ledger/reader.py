@@ -89,10 +89,7 @@ class SqliteReader:
         """Return one run's last state, closed or not; None if it never had one."""
         with self._reading(f"read the state of run {key}") as db:
             row = db.execute(query("state_of"), _names(key)).fetchone()
-        if row is None:
-            return None
-        checksum, state = row
-        return intact(self._path, key, checksum, state)
+        return None if row is None else intact(self._path, key, *row)
 
     def runs(self) -> list[BookedRun]:
         """Return every run, in the order of their keys."""

@@ -69,15 +69,21 @@ def reach(window: Span, run_id: int, longest_ns: int) -> dict[str, int] | None:
     }
 
 
-def intact(where: object, key: RunKey, checksum: int, state: object) -> bytes:
+Stored = tuple[int, object, bytes | None]
+"""A row of ``state_of``: a state's checksum, the state, and what was heard since."""
+
+
+def intact(
+    where: object, key: RunKey, checksum: int, state: object, heard: bytes | None
+) -> bytes:
     """
-    Return a run's state if it is what was written.
+    Return a run's state if it is what was written, and behind it what was heard since.
 
     Raises:
         LedgerCorruptError: Its checksum differs.
     """
     if isinstance(state, bytes) and crc32(state) == checksum:
-        return state
+        return state + (heard or b"")
     msg = (
         f"{where}: the state of run {key} is not what was written (its "
         "checksum differs); its entries stay, but nothing can go on from it: "

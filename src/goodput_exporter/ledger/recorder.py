@@ -12,13 +12,13 @@ from goodput_exporter.domain.fold import Observation
 from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.ledger.pieces import framed
 from goodput_exporter.ledger.recording import (
     FORMAT,
     Head,
     Terms,
     Tick,
     encode_frame,
-    framed,
 )
 from goodput_exporter.ledger.watched import Known, Watched
 

@@ -10,25 +10,19 @@ file. The others are ticks. For editors: a change of meaning needs a new ``FORMA
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, Final
-from zlib import crc32
+from typing import Final
 
 import msgspec
 
 from goodput_exporter.domain.fold import Observation
-from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.errors import BadInputError, LedgerCorruptError
-from goodput_exporter.wire.tables import decode_tables, encode_tables
+from goodput_exporter.ledger.pieces import observations_of, pieces_of
 
 FORMAT: Final = b"goodput-recording/1\n"
-FRAME: Final = struct.Struct(">II")
-"""Length and CRC-32 of what follows."""
 MOST_FRAME_BYTES: Final = 1 << 30
 """A longer one is noise: no tick of 100,000 ranks comes near it."""
 
@@ -102,7 +96,6 @@ class Tick:
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder()
-_placements: Final = msgspec.msgpack.Decoder(list[Placement])
 
 
 def encode_frame(what: Head | Tick) -> bytes:
@@ -135,7 +128,7 @@ def decode_frame(data: bytes) -> Head | Tick:
             over = (Ended(RunKey(*names), last, state) for names, last, state in ended)
             return Head(now_ns, why, known, _runs(states), tuple(over))
         taken, reopened = row
-        read = [(agent, *_observations(pieces)) for agent, pieces in taken]
+        read = [(agent, *observations_of(pieces)) for agent, pieces in taken]
         skipped = sum(count for _, _, count in read)
         seen = [(agent, found) for agent, found, _ in read]
         return Tick(now_ns, seen, _runs(reopened), skipped)
@@ -147,11 +140,6 @@ def decode_frame(data: bytes) -> Head | Tick:
         raise LedgerCorruptError(msg) from exc
 
 
-def framed(piece: bytes) -> bytes:
-    """Put a length and a checksum before a compressed piece."""
-    return FRAME.pack(len(piece), crc32(piece)) + piece
-
-
 def _head(head: Head) -> list[object]:
     terms = msgspec.to_builtins(head.terms)
     ended = [(_names(each.key), each.last_ns, each.state) for each in head.ended]
@@ -159,44 +147,8 @@ def _head(head: Head) -> list[object]:
 
 
 def _tick(tick: Tick) -> list[object]:
-    taken = [(agent, _pieces(seen)) for agent, seen in tick.taken]
+    taken = [(agent, pieces_of(seen)) for agent, seen in tick.taken]
     return ["tick", tick.now_ns, taken, _states(tick.reopened)]
-
-
-def _pieces(seen: Iterable[Observation]) -> list[tuple[str, bytes]]:
-    """Write neighbours together; what agents never send has a kind of its own here."""
-    pieces: list[tuple[str, bytes]] = []
-    for is_placement, group in groupby(seen, key=lambda s: isinstance(s, Placement)):
-        some = list(group)
-        if is_placement:
-            pieces.append(("placements", _encoder.encode(some)))
-        else:
-            sent = [each for each in some if not isinstance(each, Placement)]
-            pieces.append(("wire", encode_tables(sent)))
-    return pieces
-
-
-def _observations(pieces: Any) -> tuple[list[Observation], int]:  # noqa: ANN401 - read
-    found: list[Observation] = []
-    skipped = 0
-    for kind, data in pieces:
-        if kind == "placements":
-            found += _placements.decode(data)
-            continue
-        if kind != "wire":
-            skipped += 1
-            continue
-        read = decode_tables(data)
-        left_out = read.skipped
-        skipped += left_out.kinds + left_out.rows
-        found += _for_folds(read.observations)
-    return found, skipped
-
-
-def _for_folds(seen: Iterable[object]) -> Iterator[Observation]:
-    for each in seen:
-        if isinstance(each, Observation):
-            yield each
 
 
 def _states(states: Mapping[RunKey, bytes]) -> list[tuple[Sequence[str], bytes]]:

@@ -46,6 +46,8 @@ class Scratch:
             elif isinstance(booking, RunEvent):
                 self._reach(key, booking.at_ns)
         self._states.update(batch.states)
+        for key, words in batch.heard.items():
+            self._states[key] += words
         for key in batch.states:
             self._closed_ns.pop(key, None)
         self._closed_ns.update(dict.fromkeys(batch.closed, batch.booked_ns))

@@ -22,6 +22,7 @@ from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.life import Life, Mark
 from goodput_exporter.domain.observations import ModelFacts, RankReport
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
+from goodput_exporter.ledger.heard import PART, take_in
 
 FORMAT: Final = b"fold/1"
 
@@ -77,12 +78,13 @@ def encode_state(fold: Fold) -> bytes:
 
 def decode_state(data: bytes) -> Fold:
     """
-    Read back the fold that ``encode_state`` wrote.
+    Read back the fold that ``encode_state`` wrote, and what it has heard since.
 
     Raises:
         LedgerCorruptError: Another version wrote it, or it is damaged.
     """
-    name, _, body = data.partition(b" ")
+    whole, _, _ = data.partition(PART)
+    name, _, body = whole.partition(b" ")
     if name != FORMAT:
         msg = (
             f"a run's state begins with {name[:16]!r}, and this program reads "
@@ -99,7 +101,9 @@ def decode_state(data: bytes) -> Fold:
         )
         raise LedgerCorruptError(msg) from exc
     book = Book(**_values(Book, stored.book))
-    return Fold(**{**_values(Fold, stored), "book": book})
+    fold = Fold(**{**_values(Fold, stored), "book": book})
+    take_in(fold, data[len(whole) :])
+    return fold
 
 
 def clone(fold: Fold) -> Fold:

@@ -71,7 +71,7 @@ class SqliteLedger(SqliteReader):
     def append(self, batch: Batch) -> int:
         """Write a batch durably, as a whole or not at all; see ``Ledger.append``."""
         groups = writing.grouped(batch)
-        keys = dict.fromkeys([*(key for key, _ in groups), *batch.states])
+        keys = dict.fromkeys([*(key for key, _ in groups), *batch.states, *batch.heard])
         for key in keys:
             require_storable(key)
         with self._appending, explained(self._path, "append"), writing.storable(batch):

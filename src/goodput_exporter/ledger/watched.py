@@ -60,6 +60,8 @@ class Watched:
         for key, state in batch.states.items():
             self._known.states[key] = state
             self._known.ended.pop(key, None)
+        for key, words in batch.heard.items():
+            self._known.states[key] += words
         for key in batch.closed:
             # Kept as open ones are: whoever replays must know its end as well.
             self._known.ended[key] = Ended(

@@ -125,6 +125,9 @@ def replace(db: sqlite3.Connection, batch: Batch, ids: Mapping[RunKey, int]) -> 
             for key, state in batch.states.items()
         ],
     )
+    db.executemany(query("drop_heard"), [(ids[key],) for key in batch.states])
+    heard = [(ids[key], words) for key, words in batch.heard.items()]
+    db.executemany(query("put_heard"), heard)
     db.executemany(query("put_meta"), batch.meta.items())
 
 

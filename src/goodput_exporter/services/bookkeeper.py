@@ -17,7 +17,7 @@ from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
-from goodput_exporter.domain.snapshot import RunView
+from goodput_exporter.domain.snapshot import NodeCause, RunView
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import (
     AccountingError,
@@ -26,15 +26,21 @@ from goodput_exporter.errors import (
     LedgerError,
 )
 from goodput_exporter.ledger.gpu_lines import NO_GPUS
+from goodput_exporter.ledger.heard import encode_heard
 from goodput_exporter.ledger.ledger import Batch, Ledger
 from goodput_exporter.ledger.state import decode_state, encode_state
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper, GpuPart
 from goodput_exporter.services.group_totals import GroupTotals
+from goodput_exporter.services.node_failures import NodeFailures
 from goodput_exporter.services.routing import Router
 from goodput_exporter.services.shelf import DAY_NS, RUNS, Shelf
 from goodput_exporter.services.spending import spent_on
-from goodput_exporter.services.tended import Tended
+from goodput_exporter.services.tended import Tended, give_turns
 
+AT_ONCE: Final = 500
+"""Runs that one tick decides, writes down and shows anew. So many take half a second;
+more of them take turns, and what is heard of the others meanwhile is kept beside
+their states, so that nobody who delivered it has to wait."""
 BACKLOG: Final = 200_000
 """Observations kept while the ledger fails, the newest. Each report carries the
 whole state of its rank, so what falls out costs resolution and no time; only a
@@ -65,6 +71,7 @@ class Bookkeeper:
         gpus: The cluster book, committed with the runs'; None keeps none.
         most_runs: Runs in memory at once; reports of further ones are refused
             and counted, and taken again when a run has left.
+        at_once: Runs that a tick looks at; of more, each has its turn.
     """
 
     def __init__(  # noqa: PLR0913 - services take values, each named at the call
@@ -79,18 +86,22 @@ class Bookkeeper:
         most_runs: int = RUNS,
         node: str = "",
         gpus: GpuBookkeeper | None = None,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._router = Router(cluster, namespace, node)
         self._shelf = Shelf(ledger, self._router, retention_ns, most_runs)
         self._groups = GroupTotals()
+        self._node_failures = NodeFailures()
         self._gpus = gpus
         self._gpu_part = GpuPart()
         self._silence_ns = silence_ns
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
         self._up_to_date_ns = 0
+        self._at_once = at_once
+        self._ticks = 0
         self._is_behind = False
         self.entries = 0
         self.commits = 0
@@ -125,6 +136,7 @@ class Bookkeeper:
         open_now = [tended.fold for tended in self._shelf.runs.values()]
         self._shelf.take_up_finished(now_ns)
         self._groups.resume(found.meta)
+        self._node_failures.resume(found.meta)
         self._remember_groups(now_ns)
         if self._gpus is not None:
             self._gpus.resume(self._ledger, now_ns)
@@ -183,6 +195,7 @@ class Bookkeeper:
         """
         Return what may be shown of every run in sight.
 
+        Of more runs than a tick looks at, each is shown as it was at its last turn.
         While the ledger fails it is what was known when it last took something:
         observations wait unread, and silence would be read into their absence.
         """
@@ -191,7 +204,10 @@ class Bookkeeper:
         at_ns = self._up_to_date_ns if self._is_behind else now_ns
         around = Around(at_ns, self._silence_ns, gpu_names)
         views = [
-            tended.show(around, self._rules) for tended in self._shelf.runs.values()
+            tended.show(around, self._rules)
+            if tended.is_due or tended.view is None
+            else tended.view
+            for tended in self._shelf.runs.values()
         ]
         if self._is_behind:
             return tuple(replace(v, notes=(*v.notes, NOT_WRITTEN)) for v in views)
@@ -200,6 +216,10 @@ class Bookkeeper:
     def groups(self, now_ns: int) -> tuple[GroupView, ...]:
         """Return what may be shown of the groups that runs are in."""
         return self._groups.views(now_ns)
+
+    def node_failures(self) -> dict[NodeCause, int]:
+        """Return the failures that began on each node, by cause."""
+        return self._node_failures.view()
 
     def correct(self, key: RunKey, said: Correction, now_ns: int) -> None:
         """
@@ -231,7 +251,7 @@ class Bookkeeper:
                 f"{tended.fold.interruptions}"
             )
             raise BadInputError(msg)
-        tended.changed = True
+        tended.changed = tended.is_urgent = True
 
     def write_down(self, key: RunKey, now_ns: int) -> None:
         """
@@ -274,9 +294,16 @@ class Bookkeeper:
     def _decide(self, now_ns: int, meta: dict[str, str]) -> Batch | None:
         bookings: list[tuple[RunKey, Booking]] = []
         states: dict[RunKey, bytes] = {}
+        heard: dict[RunKey, bytes] = {}
         closed: set[RunKey] = set()
+        self._ticks += 1
+        give_turns(self._shelf.runs.values(), self._ticks, self._at_once)
         for key, tended in self._shelf.runs.items():
-            if tended.fold.ended_ns is not None and not tended.changed:
+            if tended.is_at_rest:
+                continue
+            if not tended.is_due:
+                words = self._write_heard(key, tended)
+                heard |= {} if words is None else {key: words}
                 continue
             decided = self._decide_one(key, tended, now_ns)
             if decided is None:
@@ -288,16 +315,29 @@ class Bookkeeper:
         if self._gpus is not None:
             self._gpu_part = self._gpus.decide(now_ns)
             meta = {**meta, **self._gpu_part.meta}
-        if not states and not meta and self._gpu_part.gpus is NO_GPUS:
+        if not states and not heard and not meta and self._gpu_part.gpus is NO_GPUS:
             return None
         return Batch(
             booked_ns=now_ns,
             bookings=bookings,
             states=states,
+            heard=heard,
             closed=frozenset(closed),
             meta=meta,
             gpus=self._gpu_part.gpus,
         )
+
+    def _write_heard(self, key: RunKey, tended: Tended) -> bytes | None:
+        """Encode what a run was told that waits for its turn, if anything."""
+        if not tended.heard:
+            return None
+        try:
+            words = encode_heard(tended.heard)
+        except AccountingError:
+            self._set_back(key, tended)
+            return None
+        tended.heard = []
+        return words
 
     def _decide_one(
         self, key: RunKey, tended: Tended, now_ns: int
@@ -313,6 +353,7 @@ class Bookkeeper:
         except Exception:  # noqa: BLE001 - one run's fault must not stop the others
             self._set_back(key, tended)
             return None
+        tended.heard, tended.is_urgent = [], False
         tended.changed = bool(fold.inbox or fold.exits or fold.turns or fold.placements)
         return pending, state
 
@@ -323,17 +364,18 @@ class Bookkeeper:
 
     def _commit(self, batch: Batch) -> bool:
         owners = {key: self._shelf.runs[key].fold.owner for key in batch.states}
-        batch = self._groups.added_to(batch, owners)
+        batch = self._node_failures.added_to(self._groups.added_to(batch, owners))
         try:
             self._ledger.append(batch)
         except AccountingError:
-            if len(batch.states) > 1:
-                return self._commit_apart(batch)
-            if not batch.states:
+            keys = [*batch.states, *batch.heard]
+            if len(keys) > 1:
+                return self._commit_apart(batch, keys)
+            if not keys:
                 self.setbacks += 1
                 _log.exception("what is of no run cannot be stored and is left out")
                 return True
-            for key in batch.states:
+            for key in keys:
                 self._set_back(key, self._shelf.runs[key])
             # What is of no run must be durable before anybody is answered.
             return self._commit(_only(batch, set(), is_first=True))
@@ -355,9 +397,8 @@ class Bookkeeper:
         self._publish(batch, owners)
         return True
 
-    def _commit_apart(self, batch: Batch) -> bool:
+    def _commit_apart(self, batch: Batch, keys: list[RunKey]) -> bool:
         """Commit run by run: what can never be stored costs its own run only."""
-        keys = list(batch.states)
         for number, key in enumerate(keys):
             if not self._commit(_only(batch, {key}, is_first=number == 0)):
                 rest = set(keys[number:])
@@ -367,11 +408,14 @@ class Bookkeeper:
 
     def _publish(self, batch: Batch, owners: Mapping[RunKey, Owner]) -> None:
         self._groups.publish(batch, owners)
+        self._node_failures.publish(batch)
         if self._gpus is not None:
             self._gpus.publish(self._gpu_part)
         booked: dict[RunKey, list[Booking]] = {key: [] for key in batch.states}
         for key, booking in batch.bookings:
             booked[key].append(booking)
+        for key, words in batch.heard.items():
+            self._shelf.runs[key].state += words
         for key, state in batch.states.items():
             tended = self._shelf.runs[key]
             tended.state = state
@@ -386,6 +430,7 @@ def _only(batch: Batch, keys: set[RunKey], *, is_first: bool) -> Batch:
         batch,
         bookings=[(key, booking) for key, booking in batch.bookings if key in keys],
         states={key: state for key, state in batch.states.items() if key in keys},
+        heard={key: words for key, words in batch.heard.items() if key in keys},
         closed=batch.closed & keys,
         gpus=batch.gpus if is_first else NO_GPUS,
     )

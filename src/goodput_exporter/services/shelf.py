@@ -10,7 +10,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import Booking
 from goodput_exporter.domain.describe import counted_of
 from goodput_exporter.domain.evidence import Evidence
-from goodput_exporter.domain.fold import Fold, Observation, observe
+from goodput_exporter.domain.fold import Fold, Observation
 from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.rolling import HOUR_NS
@@ -78,11 +78,18 @@ class Shelf:
     def _route_report(self, seen: RankReport, agent: str, now_ns: int) -> None:
         if seen.role != "trainer":
             return
+        known = self._router.run_of(seen.incarnation)
+        tended = None if known is None else self.runs.get(known)
+        if tended is not None and (not agent or agent in tended.agents):
+            # All but the first report of a rank: nothing is new but what it says.
+            tended.tell((seen,))
+            return
         key = self._router.run_of_report(seen)
         if key not in self.runs and not self.open(key, now_ns):
             return
         if agent:
             self._agents.setdefault(agent, set()).add(key)
+            self.runs[key].agents.add(agent)
         lately = self._router.bind(seen.incarnation, key)
         self._give([key], seen, *lately)
 
@@ -94,10 +101,9 @@ class Shelf:
         self._give([seen.key], seen, *self._router.locate(seen))
 
     def _give(self, keys: Iterable[RunKey], *seen: Observation) -> None:
-        for tended in (self.runs[key] for key in keys if key in self.runs):
-            for each in seen:
-                observe(tended.fold, each)
-            tended.changed = True
+        for key in keys:
+            if key in self.runs:
+                self.runs[key].tell(seen)
 
     def open(self, key: RunKey, now_ns: int) -> bool:
         """
@@ -114,13 +120,14 @@ class Shelf:
             state = self._ledger.state_of(key)
             if state is not None:
                 self.take_up(key, state, now_ns)
+                self.runs[key].is_urgent = True
                 _log.info("run %s goes on", key)
                 return True
             fold = Fold(key)
         except LedgerCorruptError:
             fold = self._anew(key)
             _log.exception("run %s has a damaged state and begins anew", key)
-        self.runs[key] = Tended(fold, encode_state(fold))
+        self.runs[key] = Tended(fold, encode_state(fold), is_urgent=True)
         return True
 
     def _refuse(self, key: RunKey) -> None:

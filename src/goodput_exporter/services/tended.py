@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from goodput_exporter.domain.describe import Around, Published, view_of
-from goodput_exporter.domain.fold import Fold
+from goodput_exporter.domain.fold import Fold, Observation, observe
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.tail import tail_of
@@ -19,7 +20,12 @@ class Tended:
     One run in memory: its fold, its last committed state, what may be shown.
 
     Args:
+        agents: Who has delivered reports of it, in this life of the program.
+        heard: What the fold was told and the ledger was not, yet.
         changed: The fold holds something that is not in *state*.
+        is_urgent: It does not wait for its turn.
+        is_due: It has its turn at this tick: it is decided, and shown anew.
+        turn: The tick at which it had its last turn.
         closed_ns: When the end of the run was written down.
         view: The last one; exposition keeps what it made of the same object.
         shown: What that view rests on.
@@ -27,11 +33,30 @@ class Tended:
 
     fold: Fold
     state: bytes
+    agents: set[str] = field(default_factory=set)
+    heard: list[Observation] = field(default_factory=list)
     published: Published = field(default_factory=Published)
     changed: bool = True
+    is_urgent: bool = False
+    is_due: bool = True
+    turn: int = 0
     closed_ns: int | None = None
     view: RunView | None = None
     shown: tuple[bytes, Mapping[str, str], int] | None = None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Tell whether it is over, and all of that is written down."""
+        return self.fold.ended_ns is not None and not self.changed
+
+    def tell(self, seen: Iterable[Observation]) -> None:
+        """Let the fold observe something; of a run that is over it is decided now."""
+        for each in seen:
+            observe(self.fold, each)
+            self.heard.append(each)
+        self.changed = True
+        # It may be closed in the ledger: a restart would not look behind its state.
+        self.is_urgent = self.is_urgent or self.fold.ended_ns is not None
 
     def show(self, around: Around, rules: Rules) -> RunView:
         """Return what is committed, as it looks now; the same object if it is."""
@@ -49,6 +74,8 @@ class Tended:
         """Go back to the last commit, without what has been seen since."""
         self.fold = decode_state(self.state)
         self.fold.inbox, self.fold.exits, self.fold.placements = [], [], []
+        self.heard = []
+        self.changed = True
 
     def _basis(
         self, view: RunView, around: Around
@@ -56,3 +83,19 @@ class Tended:
         """Return what a view rests on; for a run that is over, time does not count."""
         at_ns = around.now_ns if view.ended_ns is None else view.ended_ns
         return self.state, around.gpu_names, at_ns
+
+
+def give_turns(runs: Iterable[Tended], tick: int, at_once: int) -> None:
+    """
+    Choose whom a tick looks at: those that have waited longest, and the urgent ones.
+
+    Args:
+        runs: All of them; they are told whether it is their turn.
+        tick: Its number, from 1.
+        at_once: How many have their turn beside the urgent ones.
+    """
+    moving = [tended for tended in runs if not tended.is_at_rest]
+    for place, tended in enumerate(sorted(moving, key=attrgetter("turn"))):
+        tended.is_due = place < at_once or tended.is_urgent
+        if tended.is_due:
+            tended.turn = tick

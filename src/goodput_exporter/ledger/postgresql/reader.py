@@ -61,10 +61,10 @@ class PostgresReader:
             rows = db.execute(statement("open_states"), {"book": self._book}).fetchall()
         states: dict[RunKey, bytes] = {}
         damaged: list[LedgerCorruptError] = []
-        for *names, checksum, state in rows:
-            key = RunKey(*map(from_text, names))
+        for cluster, namespace, run, *stored in rows:
+            key = RunKey(*map(from_text, (cluster, namespace, run)))
             try:
-                states[key] = intact(self._address, key, checksum, state)
+                states[key] = intact(self._address, key, *stored)
             except LedgerCorruptError as exc:
                 damaged.append(exc)
         return Resume(states, values, tuple(damaged))

@@ -109,7 +109,8 @@ class PostgresLedger(PostgresReader):
 
 def _keys(batch: Batch, groups: list[Group]) -> list[RunKey]:
     """Return every run that a batch writes to, once."""
-    return list(dict.fromkeys([*(key for key, _ in groups), *batch.states]))
+    named = [*(key for key, _ in groups), *batch.states, *batch.heard]
+    return list(dict.fromkeys(named))
 
 
 def _stand(db: Connection, book: int) -> tuple[int, UUID | None, str | None]:

@@ -114,6 +114,9 @@ def replace(db: Connection, book: int, batch: Batch, ids: Mapping[RunKey, int]) 
         for key, state in batch.states.items()
     ]
     _many(db, "put_state", states)
+    _many(db, "drop_heard", [(ids[key],) for key in batch.states])
+    heard = [(ids[key], words) for key, words in batch.heard.items()]
+    _many(db, "put_heard", heard)
     meta = [(book, as_text(name), as_text(text)) for name, text in batch.meta.items()]
     _many(db, "put_meta", meta)
 

@@ -112,6 +112,11 @@ CREATE TABLE states (
     state     BYTEA   NOT NULL
 );
 
+CREATE TABLE heard (                         -- of a run since its state was written
+    run_id BIGINT PRIMARY KEY REFERENCES states (run_id),
+    words  BYTEA  NOT NULL                   -- each part begins with its checksum
+);
+
 CREATE TABLE meta (
     book_id INTEGER NOT NULL REFERENCES books (id),
     name    TEXT    NOT NULL,

@@ -1,4 +1,4 @@
-SELECT r.cluster, r.namespace, r.run, s.crc32, s.state
-FROM states AS s JOIN runs AS r ON r.id = s.run_id
+SELECT r.cluster, r.namespace, r.run, s.crc32, s.state, h.words
+FROM states AS s JOIN runs AS r ON r.id = s.run_id LEFT JOIN heard AS h ON h.run_id = r.id
 WHERE r.book_id = %(book)s AND NOT s.closed
 ORDER BY r.id

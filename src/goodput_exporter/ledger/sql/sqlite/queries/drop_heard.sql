@@ -1,0 +1,1 @@
+DELETE FROM heard WHERE run_id = ?
