@@ -36,6 +36,7 @@ NOT_NONE: Final = 'cause!="none"'
 RESTARTS: Final = "goodput_run_restarts_total"
 BADPUT: Final = "goodput_run_badput_gpu_seconds_total"
 BOOK: Final = "goodput_cluster_gpu_seconds_total"
+NODE_FAILURES: Final = "goodput_node_failures_total"
 DAY_S: Final = 86_400
 
 LOST_BY_RUN: Final = appeared(BADPUT, RUNS, NOT_NONE, by=f"{RUN}, cause")
@@ -217,9 +218,14 @@ NODES: Final = Row(
         ),
         rows(
             "Suspect nodes",
-            "Hardware XIDs, uncorrected ECC errors and GPUs that do not answer, per "
-            "node. A suspicion to look into, not a verdict: the report tests it.",
+            "Failures of runs that began on a node since the ledger began, hardware "
+            "XIDs, uncorrected ECC errors and GPUs that do not answer. A suspicion to "
+            "look into, not a verdict: the report divides by node-days and tests it.",
             {"gpu_node": "Node"},
+            Column(
+                "Failures of runs",
+                f"topk(20, sum by (gpu_node) ({NODE_FAILURES}{{{HERE}}}))",
+            ),
             Column(
                 "Hardware XIDs",
                 "topk(20, sum by (gpu_node) (goodput_gpu_xid_total"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import RUN_GROUPS
+from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
 from goodput_exporter.exposition.pipe_families import PIPES
 from goodput_exporter.exposition.render import MetricsPage
@@ -40,9 +41,10 @@ def golden_page() -> str:
         groups=(group_view(),),
         cluster=cluster_view(),
         node_view=node_view(),
+        node_failures={("node-a", Cause.GPU_LOST): 2, ("node-b", Cause.UNKNOWN): 1},
     )
-    groups = (RUNS, RUN_GROUPS, CLUSTER, GPUS, GPU_HEALTH, HOLDERS, PIPES)
-    text = MetricsPage((*groups, HEALTH, BOOKS)).render(now).decode()
+    groups = (RUNS, RUN_GROUPS, NODE_FAILURES, CLUSTER, GPUS, GPU_HEALTH, HOLDERS)
+    text = MetricsPage((*groups, PIPES, HEALTH, BOOKS)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 
 
@@ -62,6 +64,7 @@ def test_every_metric_of_the_catalogue_is_exported() -> None:
         cluster=cluster_view(),
         node_view=node_view(),
         watched=cluster_watch(),
+        node_failures={("node-a", Cause.GPU_LOST): 2},
     )
 
     page = MetricsPage().render(here).decode()

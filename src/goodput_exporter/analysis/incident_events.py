@@ -64,7 +64,7 @@ def stories_of(bookings: Iterable[Booking]) -> dict[int, Story]:
         if not isinstance(one, RunEvent):
             continue
         if one.kind is EventKind.INTERRUPTED:
-            current = _opened(one, attempt_ns)
+            current = opened(one, attempt_ns)
             stories[current.number] = current
         elif one.kind in (EventKind.ATTEMPT, EventKind.OPENED):
             attempt_ns = one.at_ns
@@ -81,7 +81,8 @@ def _correct(story: Story, move: Reattribution) -> None:
     story.corrections.append(move)
 
 
-def _opened(event: RunEvent, attempt_ns: int) -> Story:
+def opened(event: RunEvent, attempt_ns: int) -> Story:
+    """Return what the event of an interruption says of it; see ``Story``."""
     detail = event.detail
     said = str(detail.get("evidence") or "")
     return Story(

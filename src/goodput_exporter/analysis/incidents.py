@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,13 +11,14 @@ from goodput_exporter.analysis.hindsight import Hindsight
 from goodput_exporter.analysis.incident_events import (
     Story,
     find_beginnings,
+    opened,
     stories_of,
 )
 from goodput_exporter.analysis.money import Cost
-from goodput_exporter.analysis.records import PREEMPTIONS, Interruption
+from goodput_exporter.analysis.records import DECIDED, PREEMPTIONS, Interruption
 from goodput_exporter.analysis.stretches import Pricing, Stretch
 from goodput_exporter.domain.accounting import is_bad
-from goodput_exporter.domain.bookings import Booking, Reattribution
+from goodput_exporter.domain.bookings import Booking, EventKind, Reattribution, RunEvent
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import LAYER_OF, Cause, Layer, RunState
@@ -136,20 +137,45 @@ class IncidentRecord:
             ended_ns=self.ended_ns,
             recovered=self.recovered_ns is not None,
             gpu_ns=self.gpu_ns,
-            node=self._blamed_node(),
+            node=blamed_node(self.nodes or (), self.first_node, self.cause),
             preempted_by=self.preempted_by,
         )
 
-    def _blamed_node(self) -> str | None:
-        """
-        Return the node that it began on: the only one there is, else the first end's.
 
-        In a hang the first rank to end is the one whose patience ended first, which
-        says nothing of its node.
-        """
-        if self.nodes is not None and len(self.nodes) == 1:
-            return self.nodes[0]
-        return None if self.cause is Cause.HANG else self.first_node
+def blamed_node(
+    nodes: Sequence[str], first_node: str | None, cause: Cause
+) -> str | None:
+    """
+    Return the node that an interruption began on: the only one, else the first end's.
+
+    In a hang the first rank to end is the one whose patience ended first, which
+    says nothing of its node.
+
+    Args:
+        nodes: Those that the evidence names, else those that the run was on.
+        first_node: Where the first rank, or the first pod of the evidence, ended.
+        cause: Why.
+    """
+    if len(nodes) == 1:
+        return nodes[0]
+    return None if cause is Cause.HANG else first_node
+
+
+def struck_by(event: RunEvent) -> tuple[str, Cause] | None:
+    """
+    Return the node and the cause of a failure, as it was known when it was detected.
+
+    None for any other event, for what somebody decided, and where nobody knows the
+    node.
+    """
+    if event.kind is not EventKind.INTERRUPTED:
+        return None
+    story = opened(event, event.at_ns)
+    if story.cause in DECIDED:
+        return None
+    named = tuple(dict.fromkeys(NODE.findall("; ".join(story.evidence))))
+    node = blamed_node(named or story.nodes, story.first_node, story.cause)
+    return None if node is None else (node, story.cause)
 
 
 @dataclass(frozen=True, slots=True)

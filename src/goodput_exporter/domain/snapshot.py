@@ -219,6 +219,10 @@ class ExporterHealth:
     gpu_source_detail: str = ""
 
 
+NodeCause = tuple[str, Cause]
+"""A node, and why a run failed on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that one tick publishes; immutable, shared by all readers."""
@@ -232,3 +236,4 @@ class Snapshot:
     node_view: NodeView = field(default_factory=NodeView)
     cluster: ClusterView | None = None
     watched: ClusterWatch | None = None
+    node_failures: Mapping[NodeCause, int] = field(default_factory=dict)

@@ -227,6 +227,13 @@ GROUP_RATIO: Final = gauge(
     unit="ratio",
 )
 
+NODE_FAILURES: Final = counter(
+    "goodput_node_failures_total",
+    "Interruptions of runs that began on the node, by cause as it was known then. What "
+    "somebody decided is none: preemptions, reclaims, drains, and what people stop.",
+    *("gpu_node", "cause"),
+)
+
 # The cluster book: every physical GPU is at every instant in one category.
 CLUSTER: Final = ("gpu_model", "node_pool", "category", "reason")
 CLUSTER_GPU_SECONDS: Final = counter(

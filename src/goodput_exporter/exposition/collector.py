@@ -19,7 +19,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import AnyFamily, Group
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import RUN_GROUPS
+from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.labels import clean
 from goodput_exporter.exposition.metric import Kind, Metric
@@ -31,6 +31,7 @@ from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 GROUPS: Final[tuple[Group[Any], ...]] = (
     RUNS,
     RUN_GROUPS,
+    NODE_FAILURES,
     CLUSTER,
     WATCH,
     KINDS,

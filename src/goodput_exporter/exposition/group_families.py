@@ -1,4 +1,4 @@
-"""What the page says of groups of runs: sums that outlive the runs."""
+"""What the page says of groups of runs and of nodes: sums that outlive the runs."""
 
 from __future__ import annotations
 
@@ -70,4 +70,13 @@ def _labels(group: GroupView) -> Labels:
     return (group.key.kind, group.key.name)
 
 
+def _failures(now: Snapshot) -> Samples:
+    return {(node, cause.value): n for (node, cause), n in now.node_failures.items()}
+
+
+NODE_FAILURES: Final = Group(
+    (Family(names.NODE_FAILURES, _failures),),
+    lambda snapshot: (snapshot,),
+    lambda _: (),
+)
 RUN_GROUPS: Final = Group(FAMILIES, _subjects, _labels)

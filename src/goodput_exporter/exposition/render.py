@@ -11,7 +11,7 @@ from goodput_exporter.exposition.budget import Budget
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.family import Group
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import RUN_GROUPS
+from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.own_families import (
     BOOKS,
@@ -33,6 +33,7 @@ GZIP_LEVEL: Final = 1
 GROUPS: Final[tuple[Group[Any], ...]] = (
     RUNS,
     RUN_GROUPS,
+    NODE_FAILURES,
     CLUSTER,
     WATCH,
     KINDS,

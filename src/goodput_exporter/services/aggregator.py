@@ -221,6 +221,7 @@ class Aggregator:
             gpus=(),
             health=self._health(pace),
             groups=self._books.groups(now_ns),
+            node_failures=self._books.node_failures(),
             cluster=self._journal.gpus.view() if self._shard.is_first else None,
             watched=watch_of(
                 self._following,

@@ -177,6 +177,7 @@ class Station:
             gpus=gpus,
             health=self._health(pace),
             groups=self._books.groups(now_ns),
+            node_failures=self._books.node_failures(),
             cluster=self._journal.gpus.view(),
             node_view=NodeView(
                 xids=xids,

@@ -9,7 +9,7 @@ import pytest
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import RUN_GROUPS
+from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.metric import Kind, Metric
 from goodput_exporter.exposition.own_families import (
     BOOKS,
@@ -23,7 +23,10 @@ from goodput_exporter.exposition.run_families import RUNS
 from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 
 TARGET_LABELS = {"job", "instance", "pod", "namespace", "node", "container"}
-EVERYTHING = (RUNS, RUN_GROUPS, CLUSTER, GPUS, GPU_HEALTH, HOLDERS, PIPES, HEALTH)
+EVERYTHING = (
+    *(RUNS, RUN_GROUPS, NODE_FAILURES, CLUSTER),
+    *(GPUS, GPU_HEALTH, HOLDERS, PIPES, HEALTH),
+)
 FILLED = [
     family.metric
     for group in (*EVERYTHING, WATCH, KINDS, WAITS, BOOKS, PROCESS)
