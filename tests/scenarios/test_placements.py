@@ -295,3 +295,15 @@ def test_the_node_of_the_first_pod_to_end_is_kept_with_the_interruption() -> Non
     (event,) = events(story, EventKind.INTERRUPTED)
     assert event.detail["nodes"] == "n1,n2"
     assert event.detail["first_node"] == "n2"
+
+
+def test_a_run_that_turns_out_to_be_part_of_another_says_of_which() -> None:
+    """What it booked stays its own; the entry of its end ties the two."""
+    pods = Pods().at(0, "running").ends(60, "deleted")
+    pods.said[-1] = replace(pods.said[-1], reason="MovedTo/llama")
+
+    story = watch(pods, until_s=120)
+
+    (end,) = events(story, EventKind.ENDED)
+    assert end.detail == {"outcome": "deleted", "joins": "llama"}
+    assert story.fold.ended_ns == ns(START_S + 60)

@@ -44,8 +44,17 @@ def close_if_over(fold: Fold, now_ns: int, rules: Rules) -> None:
         close(fold, last_ns, "unknown" if unseen else "failed")
 
 
-def close(fold: Fold, at_ns: int, outcome: str) -> None:
-    """Close the book at the last exit; what was booked since goes out of it again."""
+def close(fold: Fold, at_ns: int, outcome: str, *, joins: str = "") -> None:
+    """
+    Close the book at the last exit; what was booked since goes out of it again.
+
+    Args:
+        fold: Changed in place.
+        at_ns: The last exit.
+        outcome: How it ended.
+        joins: The run that it goes on as, where another name was found to be its
+            own. What is booked stays; this ties the two.
+    """
     emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
     emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
     for segment in fold.book.blind:
@@ -55,7 +64,8 @@ def close(fold: Fold, at_ns: int, outcome: str) -> None:
     if outcome == "failed" and fold.progress.durable is not None:
         _lose(fold, at_ns)
     fold.ended_ns, fold.outcome = at_ns, outcome
-    note(fold.book, at_ns, EventKind.ENDED, outcome=outcome)
+    alias = {"joins": joins} if joins else {}
+    note(fold.book, at_ns, EventKind.ENDED, outcome=outcome, **alias)
 
 
 def _put_out(fold: Fold, segment: Segment) -> None:

@@ -32,6 +32,10 @@ STATE_OF_STAGE = {
 begun no step are starting up."""
 
 
+MOVED_TO = "MovedTo/"
+"""Begins the reason of a run whose pods turned out to be another run's, named next."""
+
+
 class Ended(StrEnum):
     """How a workload ended, by its terminal condition."""
 

@@ -7,7 +7,7 @@ from goodput_exporter.domain.bookings import EventKind
 from goodput_exporter.domain.closing import close
 from goodput_exporter.domain.fold import Fold, Interruption
 from goodput_exporter.domain.outage import is_out
-from goodput_exporter.domain.placement import Ended, Placement, Stage
+from goodput_exporter.domain.placement import MOVED_TO, Ended, Placement, Stage
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.domain.turns import interrupt, open_book, returned, shrink
@@ -134,4 +134,6 @@ def _end(fold: Fold, placement: Placement, *, was_out: bool) -> None:
         if life.is_alive:
             # Nobody need have seen its end: its workload has none running.
             life.ended_ns, life.ended_ok = max(at_ns, life.started_ns), True
-    close(fold, at_ns, OUTCOME_OF[ended])
+    is_moved = placement.reason.startswith(MOVED_TO)
+    joins = placement.reason.removeprefix(MOVED_TO) if is_moved else ""
+    close(fold, at_ns, OUTCOME_OF[ended], joins=joins)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from goodput_exporter.domain.evidence import Evidence
-from goodput_exporter.domain.placement import Ended, Placement, Stage
+from goodput_exporter.domain.placement import MOVED_TO, Ended, Placement, Stage
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, text
@@ -268,7 +268,7 @@ class Tracker:
         """Close a run whose objects turned out to belong to another one."""
         key = self.register.moved.pop(run.key, None)
         if run.last is not None and run.last.ended is None:
-            reason = "" if key is None else f"MovedTo/{key.run}"
+            reason = "" if key is None else f"{MOVED_TO}{key.run}"
             yield replace(
                 run.last, running=0, how=None, ended=Ended.DELETED, reason=reason
             )
