@@ -59,36 +59,79 @@ def exposure_of(
     to be interrupted. A node whose lines name several GPU models is of a kind of its
     own, with all their names: it is compared with no node that has one of them.
 
+    Days whose live lines were folded are no exposure, whatever was moved in them
+    later: their accounts do not say which GPUs were held at the same time.
+
     Args:
-        lines: Of the cluster book, those that reach into *window*; in any order.
+        lines: Of the cluster book, those that reach into *window*, whoever held the
+            GPUs; in any order.
         window: The half-open span to look at; lines are cut to it.
         runs: Whose GPUs count.
         settled: Take back what was reversed, and count what was restated; else what
             was booked live.
     """
-    changes: defaultdict[str, defaultdict[int, Fraction]] = defaultdict(
-        lambda: defaultdict(Fraction)
-    )
-    models: defaultdict[str, set[str]] = defaultdict(set)
-    known: dict[RunKey, Span] = {}
-    for line in lines:
-        run, inside = line.hold.run, line.span.clip(window)
-        sign = SIGN.get(line.kind, 0) if settled else int(line.kind is Kind.LIVE)
-        if not sign or run not in runs or run is None or inside is None:
-            continue
-        if line.hold.category is not Category.HELD:
-            continue
-        weight = sign * len(line.gpus) * line.slots.share
-        changes[line.node][inside.start_ns] += weight
-        changes[line.node][inside.end_ns] -= weight
-        if sign > 0:
-            models[line.node].add(line.gpu_model)
-            known[run] = _hull(known.get(run), inside)
-    nodes = (
-        NodeTime(node, _model(models[node]), _held_ns(changes[node]))
-        for node in sorted(changes)
-    )
-    return Exposure(tuple(one for one in nodes if one.node_ns), known)
+    found = Exposing(runs, settled=settled)
+    found.add(lines, window)
+    return found.so_far()
+
+
+class Exposing:
+    """
+    The exposure of windows that tile a longer one, added up window by window.
+
+    Args:
+        runs: Whose GPUs count.
+        settled: See ``exposure_of``.
+    """
+
+    def __init__(self, runs: Collection[RunKey], *, settled: bool) -> None:
+        self._runs = runs
+        self._settled = settled
+        self._node_ns: defaultdict[str, int] = defaultdict(int)
+        self._models: defaultdict[str, set[str]] = defaultdict(set)
+        self._known: dict[RunKey, Span] = {}
+
+    def add(self, lines: Iterable[GpuBooking], window: Span) -> None:
+        """Add one window; see ``exposure_of``."""
+        told = list(lines)
+        begins_ns = [line.span.start_ns for line in told if line.kind is Kind.LIVE]
+        since_ns = max(window.start_ns, min(begins_ns, default=window.end_ns))
+        inside = Span(min(since_ns, window.end_ns), window.end_ns)
+        changes: defaultdict[str, defaultdict[int, Fraction]] = defaultdict(
+            lambda: defaultdict(Fraction)
+        )
+        for line in told:
+            sign = self._sign(line)
+            span = line.span.clip(inside)
+            if sign and span is not None:
+                weight = sign * len(line.gpus) * line.slots.share
+                changes[line.node][span.start_ns] += weight
+                changes[line.node][span.end_ns] -= weight
+                if sign > 0:
+                    self._note(line, span)
+        for node, of_it in changes.items():
+            self._node_ns[node] += _held_ns(of_it)
+
+    def _sign(self, line: GpuBooking) -> int:
+        """Return what a line adds to what these runs held; 0 of any other."""
+        if line.hold.category is not Category.HELD or line.hold.run not in self._runs:
+            return 0
+        return SIGN.get(line.kind, 0) if self._settled else int(line.kind is Kind.LIVE)
+
+    def _note(self, line: GpuBooking, span: Span) -> None:
+        self._models[line.node].add(line.gpu_model)
+        run = line.hold.run
+        if run is not None:
+            self._known[run] = _hull(self._known.get(run), span)
+
+    def so_far(self) -> Exposure:
+        """Return what the windows come to that were added."""
+        nodes = (
+            NodeTime(node, _model(self._models[node]), node_ns)
+            for node, node_ns in sorted(self._node_ns.items())
+            if node_ns
+        )
+        return Exposure(tuple(nodes), dict(self._known))
 
 
 def _held_ns(changes: Mapping[int, Fraction]) -> int:

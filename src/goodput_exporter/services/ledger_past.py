@@ -8,8 +8,8 @@ from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.reliability import Reliability, reliability
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.report.reliability import run_book
+from goodput_exporter.services.reading_exposure import GpuLedger, read_exposure
 from goodput_exporter.services.reading_runs import Told, find_run, read_run
-from goodput_exporter.services.reading_usage import GpuLedger, read_exposure
 
 
 class PastLedger(Told, GpuLedger, Protocol):

@@ -38,8 +38,8 @@ from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.new_files import explained, write_text
 from goodput_exporter.services.reading_days import read_runs
+from goodput_exporter.services.reading_exposure import read_exposure
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
-from goodput_exporter.services.reading_usage import read_exposure
 
 READINGS: Final = 3
 """How often a run is read anew because the exporter booked it meanwhile."""

@@ -91,6 +91,15 @@ def test_what_later_words_took_back_counts_in_the_live_view_only() -> None:
     assert of(*lines, settled=False) == {"n1": 6}
 
 
+def test_what_was_moved_in_folded_days_is_no_exposure() -> None:
+    """Their live lines are gone; what undid them, and took their place, is not."""
+    moved = held(0, 6, kind=Kind.REVERSAL), held(0, 6, run="qwen", kind=Kind.RESTATED)
+    idle = held(24, 48, node="n2", run=None, category=Category.UNALLOCATED)
+
+    assert of(*moved, idle, held(30, 40)) == {"n1": 10}
+    assert of(*moved) == {}
+
+
 def test_a_shared_gpu_is_held_until_its_last_part_is_taken_back() -> None:
     """Parts are exact fractions: a third and two thirds are nothing left."""
     parts = [replace(held(0, 6, gpus=1), slots=Slots(0, 3, 3))]
