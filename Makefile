@@ -79,6 +79,10 @@ dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m dashboards
 	$(BIN)/python -m helm.generate
 
+.PHONY: soak
+soak: $(DEV_READY)  ## Leave an agent on for half an hour, and for a day that is compressed
+	@$(BIN)/python -m pytest tests/soak -m soak -s $(ARGS)
+
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
 	@found=0; for bench in tests/benchmarks/bench_*.py; do \

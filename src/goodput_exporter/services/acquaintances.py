@@ -20,6 +20,8 @@ MOST: Final = 4_096
 
 Known = tuple[int, int, str | None, int]
 """A pid, its start in ticks, its run unless pods say whose it is, and since when."""
+Place = tuple[int, int, str | None, int]
+"""A pid, its start in ticks, a run and a rank: one incarnation after another."""
 
 
 class Acquaintances:
@@ -33,6 +35,7 @@ class Acquaintances:
     def __init__(self, heartbeats: HeartbeatSource) -> None:
         self._heartbeats = heartbeats
         self._known: dict[str, Known] = {}
+        self._newest: dict[Place, str] = {}
 
     def resume(self, notes: Mapping[str, str], now_ns: int) -> list[RankExited]:
         """
@@ -55,7 +58,7 @@ class Acquaintances:
         """Take down who has appeared, and strike out who is gone."""
         for one in seen:
             if isinstance(one, RankExited) or one.is_bye:
-                self._known.pop(one.incarnation, None)
+                self._strike_out(one.incarnation)
             elif one.incarnation not in self._known and len(self._known) < MOST:
                 self._greet(one)
 
@@ -65,6 +68,16 @@ class Acquaintances:
             # With pods a run is its namespace's, and no user's to claim again.
             run_id = report.run_id if report.pod is None else None
             self._known[report.incarnation] = (*found, run_id, report.at_ns)
+            # A rank that begins anew in its process has ended there before.
+            place = (*found, run_id, report.rank)
+            self._known.pop(self._newest.get(place, ""), None)
+            self._newest[place] = report.incarnation
+
+    def _strike_out(self, incarnation: str) -> None:
+        if self._known.pop(incarnation, None) is not None:
+            self._newest = {
+                place: inc for place, inc in self._newest.items() if inc != incarnation
+            }
 
     def notes(self) -> dict[str, str]:
         """Return what a later life must know."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from goodput_exporter.services.agent_views import readiness
 from goodput_exporter.services.node_news import REPEAT_NS, NodeNews
 from goodput_exporter.services.notes import FILE_NAME, Notes
 from goodput_exporter.sources.heartbeats import HeartbeatSource
+from tests.fakes.heartbeats import StillClock, drain_until, heartbeat
 from tests.fakes.snapshots import gpu_lost, gpu_sample
 
 EIGHT = GpuInventory(8, 8)
@@ -122,3 +125,21 @@ def test_state_is_repeated_for_who_comes_later() -> None:
 
     assert later == [*xids, EIGHT]
     assert len(news.of_holders(None, 2 * REPEAT_NS)) == 1
+
+
+def test_a_rank_that_restarts_in_its_process_is_one_acquaintance(
+    tmp_path: Path,
+) -> None:
+    """A year of in-process restarts is one process, whose exit ends the newest."""
+    path = tmp_path / "agent.sock"
+    with closing(HeartbeatSource(StillClock(), unix_path=path)) as source:
+        known = Acquaintances(source)
+        for life in range(3):
+            for rank in range(2):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                    said = {"inc": f"{life:08x}{rank:08x}", "rank": rank}
+                    sock.sendto(heartbeat(**said), str(path))
+            known.meet(drain_until(source, lambda seen: len(seen) == 2))
+        noted = json.loads(known.notes()[KNOWN])
+
+    assert sorted(noted) == ["0000000200000000", "0000000200000001"]
