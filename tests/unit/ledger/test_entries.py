@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.bookings import (
     Booking,
     EventKind,
+    Reattribution,
     Restatement,
     RunEvent,
 )
@@ -29,6 +32,7 @@ FACTS = st.dictionaries(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False),
 )
+AMOUNTS = st.dictionaries(st.sampled_from(RunState), COUNTS)
 BOOKINGS: st.SearchStrategy[Booking] = st.one_of(
     st.builds(
         Segment,
@@ -42,6 +46,21 @@ BOOKINGS: st.SearchStrategy[Booking] = st.one_of(
         kept_as=st.none() | st.sampled_from(RunState),
         bridged=st.booleans(),
         model_flops=st.none() | st.floats(0, allow_infinity=False),
+    ),
+    st.builds(
+        Reattribution,
+        INSTANTS,
+        SPANS,
+        COUNTS,
+        st.sampled_from(Cause),
+        st.sampled_from(Cause),
+        st.none() | COUNTS,
+        AMOUNTS,
+        AMOUNTS,
+        st.text(),
+        st.text(),
+        st.text(),
+        st.text(),
     ),
     st.builds(
         Restatement,
@@ -96,3 +115,17 @@ def test_an_event_without_its_detail_is_refused(detail: str | None) -> None:
 
     with pytest.raises(LedgerCorruptError, match="restore the ledger from a backup"):
         decode(1, 0, LLAMA, row)
+
+
+def test_an_entry_of_an_earlier_version_names_no_preemptor() -> None:
+    """Who took the place was not kept then: it is not known, and nothing breaks."""
+    move = Reattribution(
+        5, Span(1, 4), 1, Cause.UNKNOWN, Cause.PREEMPTED, 1, {}, {}, "r"
+    )
+    *columns, said = encode(LLAMA, move)
+    known = json.loads(str(said))
+    del known["preempted_by"]
+
+    found = decode(1, 6, LLAMA, (*columns, json.dumps(known)))
+
+    assert found.booking == move
