@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from goodput_exporter.analysis.histories import History, View
-from goodput_exporter.analysis.statistics import MeanTime
+from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import BadInputError
 from goodput_exporter.exposition.api import Freshness, create_app
@@ -46,9 +46,9 @@ class _NoLedger:
         """Know no run."""
         raise BadInputError(", ".join(names))
 
-    def mean_times(
+    def reliability(
         self, runs: list[History], window: Span, view: View
-    ) -> tuple[MeanTime, MeanTime]:
+    ) -> Reliability:
         """Know no time either."""
         del window, view
         raise BadInputError(str(runs))
