@@ -46,9 +46,7 @@ class _NoLedger:
         """Know no run."""
         raise BadInputError(", ".join(names))
 
-    def reliability(
-        self, runs: list[History], window: Span, view: View
-    ) -> Reliability:
+    def reliability(self, runs: list[History], window: Span, view: View) -> Reliability:
         """Know no time either."""
         del window, view
         raise BadInputError(str(runs))
