@@ -12,11 +12,15 @@ from goodput_exporter.analysis.records import Interruption, NodeTime
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.slots import WHOLE
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 
 LATE_NS: Final = 300 * NS_PER_SECOND
 """A run's pods may leave the cluster book so long before its end is dated: agents
 look every few seconds, and a lost node is dated by its last lease."""
+
+Gpus = int | Fraction
+"""How many; whole numbers, which are ten times as fast, but for shared ones."""
 
 SIGN: Final = {Kind.LIVE: 1, Kind.RESTATED: 1, Kind.REVERSAL: -1}
 """What a line adds to the settled view; ``left`` holds no time."""
@@ -97,20 +101,23 @@ class Exposing:
         begins_ns = [line.span.start_ns for line in told if line.kind is Kind.LIVE]
         since_ns = max(window.start_ns, min(begins_ns, default=window.end_ns))
         inside = Span(min(since_ns, window.end_ns), window.end_ns)
-        changes: defaultdict[str, defaultdict[int, Fraction]] = defaultdict(
-            lambda: defaultdict(Fraction)
+        changes: defaultdict[str, defaultdict[int, Gpus]] = defaultdict(
+            lambda: defaultdict(int)
         )
         for line in told:
             sign = self._sign(line)
             span = line.span.clip(inside)
             if sign and span is not None:
-                weight = sign * len(line.gpus) * line.slots.share
-                changes[line.node][span.start_ns] += weight
-                changes[line.node][span.end_ns] -= weight
+                gpus: Gpus = sign * len(line.gpus)
+                if line.slots != WHOLE:
+                    gpus *= line.slots.share
+                of_it = changes[line.node]
+                of_it[span.start_ns] += gpus
+                of_it[span.end_ns] -= gpus
                 if sign > 0:
                     self._note(line, span)
-        for node, of_it in changes.items():
-            self._node_ns[node] += _held_ns(of_it)
+        for node, its in changes.items():
+            self._node_ns[node] += _held_ns(its)
 
     def _sign(self, line: GpuBooking) -> int:
         """Return what a line adds to what these runs held; 0 of any other."""
@@ -134,9 +141,10 @@ class Exposing:
         return Exposure(tuple(nodes), dict(self._known))
 
 
-def _held_ns(changes: Mapping[int, Fraction]) -> int:
+def _held_ns(changes: Mapping[int, Gpus]) -> int:
     """Return for how long the sum of all changes so far is above zero."""
-    held_ns, gpus, since_ns = 0, Fraction(0), 0
+    held_ns, since_ns = 0, 0
+    gpus: Gpus = 0
     for at_ns in sorted(changes):
         held_ns += at_ns - since_ns if gpus > 0 else 0
         gpus += changes[at_ns]

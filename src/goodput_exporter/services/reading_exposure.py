@@ -40,7 +40,9 @@ def read_exposure(
     for begins_ns in range(first_ns, window.end_ns, DAY_NS):
         day = Span(begins_ns, begins_ns + DAY_NS).clip(window)
         if day is not None:
-            written = (line.booking for line in ledger.gpu_lines(day))
+            # A line that ends where the day begins has no time in it.
+            reaching = Span(day.start_ns + 1, max(day.end_ns, day.start_ns + 2))
+            written = (line.booking for line in ledger.gpu_lines(reaching))
             opened = (line for line in is_open if line.span.clip(day) is not None)
             found.add((*written, *opened), day)
     return found.so_far()
