@@ -115,7 +115,7 @@ class MemoryLedger:
         if key is None:
             numbers = (len(self._gpu_lines), len(self._gpu_lines))
             findings += gpu_audit.findings(
-                self.gpu_lines, self._gpu_nodes, self._meta, numbers
+                gpu_audit.Kept(self.gpu_lines, self._gpu_nodes, self._meta, numbers)
             )
         return findings
 

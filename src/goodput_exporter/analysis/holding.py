@@ -12,7 +12,7 @@ off, and neither is a difference that could hide a mistake:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from goodput_exporter.analysis.usage import Category, Place, State, Usage
@@ -120,8 +120,9 @@ def reconcile(
 
 def used(
     lines: Iterable[GpuBooking],
-    segments: dict[RunKey, list[Segment]],
+    segments: Mapping[RunKey, Sequence[Segment]],
     window: Span,
+    unknown: Collection[RunKey] = (),
 ) -> list[InUse]:
     """
     Say of every physical GPU what it was doing: the cluster book in states of runs.
@@ -130,6 +131,7 @@ def used(
         lines: All live lines of the cluster book.
         segments: Of every run; of one that is missing, held GPUs are ``idle``.
         window: The half-open span to look at.
+        unknown: Runs whose segments are not kept: what they held is ``held``.
 
     Returns:
         Time that sums to the cluster book's in the window.
@@ -138,10 +140,10 @@ def used(
     found: list[InUse] = []
     for line in _lines_inside(lines, window):
         run = line.hold.run
-        if line.hold.category is Category.HELD and run is not None:
-            of_run.setdefault(run, []).append(line)
-        else:
+        if line.hold.category is not Category.HELD or run is None or run in unknown:
             found.append(InUse(line, line.hold.category))
+        else:
+            of_run.setdefault(run, []).append(line)
     for run, held in of_run.items():
         found += reconcile(held, segments.get(run, ()), window).in_use
     return found

@@ -143,6 +143,12 @@ def _is_whole(stretch: Stretch) -> bool:
     return stretch.gpu_ns == stretch.span.length_ns * stretch.devices
 
 
+def joined_segments(segments: Iterable[Segment]) -> list[Segment]:
+    """Join segments that say the same of adjoining spans, as the live view has them."""
+    told = joined(booked(one) for one in segments)
+    return [Segment(one.span, one.state, one.devices, one.cause) for one in told]
+
+
 def within(stretches: Iterable[Stretch], window: Span) -> Iterator[Stretch]:
     """Yield the stretches that have GPU time inside *window*, uncut."""
     for stretch in stretches:

@@ -79,8 +79,8 @@ def compact_run(
     if findings:
         return Compacted(findings=tuple(findings))
     standing = audit.standing_in(key, stored, [])
-    decided = _decided(shelf, extent, standing)
-    day, joined_day = (min(each, decided) for each in before)
+    first_open = decided(shelf, extent, standing)
+    day, joined_day = (min(each, first_open) for each in before)
     known = fold_of(shelf, extent.run_id)
     day = max(day, known.day, day_of(extent.first_ns or 0))
     sweep = Sweep(day * DAY_NS, joined_day * DAY_NS, known.reached_ns)
@@ -158,7 +158,7 @@ def _steps_on(last_step: int | None, first_step: int | None) -> bool:
     return first_step - last_step in (0, 1)
 
 
-def _decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
+def decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
     """Return the first day in which the run's fold may still book something."""
     if standing is None:
         return NEVER
@@ -169,6 +169,13 @@ def _decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
         # whole day could not be compared with its state any more.
         day = min(day, day_of(standing.begins_ns))
     return day
+
+
+def first_undecided(
+    shelf: Shelf, key: RunKey, extent: Extent, stored: Stored | None
+) -> int:
+    """Return the first day in which a run may still book something, or never."""
+    return decided(shelf, extent, audit.standing_in(key, stored, []))
 
 
 def _holds_time_before(shelf: Shelf, extent: Extent, begins_ns: int) -> bool:
@@ -219,4 +226,5 @@ def together(parts: Iterable[Compacted]) -> Compacted:
         sum(each.folded for each in done),
         sum(each.joined for each in done),
         tuple(finding for each in done for finding in each.findings),
+        sum(each.gpu_folded for each in done),
     )

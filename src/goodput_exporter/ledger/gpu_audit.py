@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from goodput_exporter.domain.gpu_bookings import GpuBooking, GpuGroup, Kind, group_of
 from goodput_exporter.domain.gpu_tiling import Numbered, breaks, order
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
+from goodput_exporter.ledger.days import day_name, day_of
+from goodput_exporter.ledger.gpu_days import (
+    GpuDay,
+    GpuDayRow,
+    GpuFold,
+    decode_day,
+    sealed,
+)
 from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.gpu_state import BOOK, StoredBook, decode_book, take_up
 from goodput_exporter.ledger.ledger import Finding
@@ -15,43 +25,90 @@ from goodput_exporter.ledger.ledger import Finding
 WHERE = "the cluster book"
 
 
-def findings(
-    lines: Callable[[], Iterable[GpuLine]],
-    nodes: Mapping[str, bytes],
-    meta: Mapping[str, str],
-    numbers: tuple[int, int],
-) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Kept:
     """
-    Add the book up again, and yield the first line that breaks each law.
+    A stored cluster book.
 
     Args:
         lines: Reads every line.
         nodes: What is open, as stored beside them.
         meta: Where the totals are.
-        numbers: The last number given, and how many lines are there.
+        numbers: The last number given, and how many lines are there, or were.
+        fold: How far it was folded; None if it never was.
+        days: Reads the folded days.
     """
-    last, count = numbers
+
+    lines: Callable[[], Iterable[GpuLine]]
+    nodes: Mapping[str, bytes]
+    meta: Mapping[str, str]
+    numbers: tuple[int, int]
+    fold: GpuFold | None = None
+    days: Callable[[], Iterable[GpuDayRow]] = tuple
+
+
+def findings(kept: Kept) -> list[Finding]:
+    """Add the book up again, and return the first line that breaks each law."""
+    return list(_findings(kept))
+
+
+def _findings(kept: Kept) -> Iterator[Finding]:
+    meta, fold = kept.meta, kept.fold
+    last, count = kept.numbers
     if last != count:
         what = f"{last} lines were numbered and {count} are there; some were removed"
         yield Finding(None, None, f"{WHERE}: {what}")
     try:
-        book = take_up(meta, nodes, 0)
+        book = take_up(meta, kept.nodes, 0)
         is_open = [(None, line) for line in book.open_lines()]
         stored = decode_book(meta[BOOK]) if BOOK in meta else StoredBook(0)
-        booked: list[Numbered] = [(each.seq, each.booking) for each in lines()]
+        every = [(each.seq, each.booking) for each in kept.lines()]
+        booked = every if fold is None else list(_since(every, fold.end_ns))
+        folded = list(map(decode_day, kept.days()))
     except LedgerCorruptError as exc:
         yield Finding(None, None, f"{WHERE}: {exc}")
         return
-    every = sorted([*booked, *is_open], key=order)
-    for seq, what in breaks(lambda: every):
+    tiled = sorted([*booked, *is_open], key=order)
+    for seq, what in breaks(lambda: tiled):
         yield Finding(None, seq, f"{WHERE}: {what}")
-    yield from _totals(dict(stored.closed), (line for _, line in booked))
+    if fold is not None and _seal_of(fold, kept.days()) != fold.digest:
+        what = (
+            f"{WHERE}: the accounts before {day_name(fold.day)} are not what was "
+            "folded; restore a backup"
+        )
+        yield Finding(None, None, what)
+    yield from _totals(dict(stored.closed), (line for _, line in booked), folded)
+
+
+def _since(lines: Iterable[Numbered], at_ns: int) -> Iterator[Numbered]:
+    """Yield what lines say of the time that was not folded; departures stay."""
+    for seq, line in lines:
+        inside = line.span.clip(Span(at_ns, max(at_ns, line.span.end_ns)))
+        if line.kind is Kind.LEFT:
+            yield seq, line
+        elif inside is not None:
+            yield seq, replace(line, span=inside)
+
+
+def _seal_of(fold: GpuFold, days: Iterable[GpuDayRow]) -> str:
+    """Return the digest of folded days, each over the ones before it."""
+    by_day: dict[int, list[GpuDayRow]] = {}
+    for row in days:
+        by_day.setdefault(row[0], []).append(row)
+    digest = ""
+    for day in range(day_of(fold.first_ns), fold.day):
+        digest = sealed(digest, by_day.pop(day, ()))
+    return "" if by_day else digest
 
 
 def _totals(
-    stored: Mapping[GpuGroup, int], lines: Iterable[GpuBooking]
+    stored: Mapping[GpuGroup, int],
+    lines: Iterable[GpuBooking],
+    folded: Iterable[GpuDay],
 ) -> Iterator[Finding]:
     again: Counter[GpuGroup] = Counter()
+    for one in folded:
+        again[group_of(one.gpu_model, one.node_pool, one.hold)] += one.gpu_ns
     for line in lines:
         if line.kind is Kind.LIVE:
             group = group_of(line.gpu_model, line.node_pool, line.hold)

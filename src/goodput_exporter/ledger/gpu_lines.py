@@ -75,7 +75,11 @@ class GpuReader(Protocol):
     """What can be read of the cluster book, in any ledger."""
 
     def gpu_lines(self, window: Span | None = None) -> Sequence[GpuLine]:
-        """Return the lines that reach into *window*, uncut, by time."""
+        """
+        Return the lines that reach into *window*, uncut, by time.
+
+        Live lines of folded days are no more; ``Reader.gpu_days`` has their sums.
+        """
 
     def gpu_nodes(self) -> Mapping[str, bytes]:
         """Return what each node needs to go on, as it was last appended."""

@@ -13,6 +13,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
 from goodput_exporter.ledger.days import DailyAmount, DaySums
 from goodput_exporter.ledger.entries import Entry
+from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach
 from goodput_exporter.ledger.gpu_lines import NO_GPUS, GpuBatch, GpuReader
 
 
@@ -183,12 +184,14 @@ class Compacted:
     Args:
         folded: Segments that are in daily accounts only now.
         joined: Segments that became part of the one before them.
+        gpu_folded: Lines of the cluster book that are in accounts of days only now.
         findings: Laws that were broken before; their runs were left as they are.
     """
 
     folded: int = 0
     joined: int = 0
     findings: tuple[Finding, ...] = ()
+    gpu_folded: int = 0
 
 
 class Reader(GpuReader, Protocol):
@@ -236,6 +239,12 @@ class Reader(GpuReader, Protocol):
 
     def summed_days(self, first: int, last: int) -> DaySums:
         """See ``Archive.summed_days``."""
+
+    def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
+        """Yield what was folded of the cluster book's days, in their order."""
+
+    def gpu_reach(self) -> GpuReach:
+        """Return how far the cluster book's lines reach, and its fold."""
 
 
 class Archive(Ledger, Protocol):

@@ -12,12 +12,13 @@ from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError, LedgerError
-from goodput_exporter.ledger import audit, gpu_audit, sqlite_gpus
+from goodput_exporter.ledger import audit, sqlite_gpus
 from goodput_exporter.ledger.connections import Readers
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.failures import explained
+from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach, decode_day
 from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import BookedRun, Finding, Resume
 from goodput_exporter.ledger.migrations import require_current, require_ours
@@ -151,6 +152,16 @@ class SqliteReader:
         with self._reading("read the cluster book") as db:
             return sqlite_gpus.nodes(db)
 
+    def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
+        """Yield what was folded of the cluster book; see ``Reader.gpu_days``."""
+        with self._reading("read the cluster book") as db:
+            yield from map(decode_day, sqlite_gpus.days(db, first, last))
+
+    def gpu_reach(self) -> GpuReach:
+        """Return how far the cluster book reaches; see ``Reader.gpu_reach``."""
+        with self._reading("read the cluster book") as db:
+            return sqlite_gpus.reached(db)
+
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
         if key is not None:
@@ -191,15 +202,7 @@ class SqliteReader:
         return audit.run(shelf_of(db, self._path), key, extent, stored)
 
     def _audit_gpus(self, db: sqlite3.Connection) -> list[Finding]:
-        meta = dict(db.execute(query("all_meta")).fetchall())
-        return list(
-            gpu_audit.findings(
-                lambda: sqlite_gpus.lines(db, None),
-                sqlite_gpus.nodes(db),
-                meta,
-                sqlite_gpus.numbers(db),
-            )
-        )
+        return sqlite_gpus.findings(db)
 
     def _audited(
         self, check: Callable[[sqlite3.Connection], list[Finding]], key: RunKey | None

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 
 from goodput_exporter.domain.spans import Span
+from goodput_exporter.ledger import gpu_audit
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.entries import INT64_MAX, INT64_MIN
+from goodput_exporter.ledger.gpu_compaction import GpuShelf
+from goodput_exporter.ledger.gpu_days import GpuDayRow, GpuFold, GpuReach, reach_of
 from goodput_exporter.ledger.gpu_lines import GpuBatch, GpuLine, decode, encode
+from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.queries import query
 from goodput_exporter.ledger.reading import ALWAYS
 
@@ -50,3 +57,47 @@ def reach(window: Span | None) -> dict[str, int]:
     start_ns, end_ns = max(asked.start_ns, INT64_MIN), min(asked.end_ns, INT64_MAX)
     reach_ns = max(start_ns - DAY_NS, INT64_MIN)
     return {"reach_ns": reach_ns, "start_ns": start_ns, "end_ns": end_ns}
+
+
+def days(db: sqlite3.Connection, first: int, last: int) -> list[GpuDayRow]:
+    """Return what was folded of the days from *first* to before *last*."""
+    return db.execute(query("gpu_days"), {"first": first, "last": last}).fetchall()
+
+
+def reached(db: sqlite3.Connection) -> GpuReach:
+    """Return how far the book's lines reach, and how far it was folded."""
+    row = db.execute(query("gpu_fold")).fetchone()
+    first_ns, last_ns = db.execute(query("gpu_reach")).fetchone()
+    return reach_of(first_ns, last_ns, None if row is None else GpuFold(*row))
+
+
+def shelf_of(db: sqlite3.Connection) -> GpuShelf:
+    """Return the book as an open transaction of *db* sees it."""
+
+    def drop(end_ns: int) -> int:
+        db.execute(query("begin_compacting"))
+        removed = db.execute(query("drop_gpu_lines"), {"end_ns": end_ns}).rowcount
+        db.execute(query("end_compacting"))
+        return removed
+
+    def put_day(rows: Sequence[GpuDayRow]) -> None:
+        db.executemany(query("put_gpu_day"), rows)
+
+    def put_fold(fold: GpuFold) -> None:
+        db.execute(query("put_gpu_fold"), asdict(fold))
+
+    return GpuShelf(partial(lines, db), put_day, drop, put_fold)
+
+
+def findings(db: sqlite3.Connection) -> list[Finding]:
+    """Return the laws that the book breaks."""
+    return gpu_audit.findings(
+        gpu_audit.Kept(
+            lambda: lines(db, None),
+            nodes(db),
+            dict(db.execute(query("all_meta")).fetchall()),
+            numbers(db),
+            reached(db).fold,
+            lambda: days(db, INT64_MIN, INT64_MAX),
+        )
+    )

@@ -19,7 +19,6 @@ from goodput_exporter.analysis.money import (
     Charge,
     Cost,
     amounts,
-    charges,
     cost_by,
     cost_of,
     verify_reconciles,
@@ -30,13 +29,19 @@ from goodput_exporter.analysis.usage import Place
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.errors import ConfigError, LedgerError
-from goodput_exporter.ledger.ledger import Reader
+from goodput_exporter.errors import (
+    AccountingError,
+    BadInputError,
+    ConfigError,
+    LedgerError,
+)
+from goodput_exporter.ledger.days import DAY_NS
+from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.merged_charges import HOUR_NS, Sums
 from goodput_exporter.services.new_files import write_text
-from goodput_exporter.services.reading_runs import whole_of
-from goodput_exporter.services.reading_usage import Used, cluster_lines, read_used
+from goodput_exporter.services.reading_costs import Books, Used, books_of
 from goodput_exporter.services.report_commands import price_book_of
 
 COLUMNS: Final = (
@@ -49,6 +54,8 @@ COLUMNS: Final = (
     "unpriced_gpu_ns",
 )
 DECIMALS: Final = 6
+READINGS: Final = 3
+"""How often the books are read anew because somebody folds days meanwhile."""
 
 Name = str | None
 """A line's name in its table; None is time that has none, an empty field."""
@@ -70,6 +77,22 @@ GROUPS: Final = MappingProxyType[str, Callable[[Charge], Name]](
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    How a window is to be billed.
+
+    Args:
+        rule: Who pays for GPUs that nobody held.
+        place: Which GPUs the runs have, where there is no cluster book.
+        by_hour: Hours and nodes are told apart.
+    """
+
+    rule: Rule
+    place: Place | None
+    by_hour: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Bills:
     """
     Every charge of one window.
@@ -79,12 +102,14 @@ class Bills:
         used: What the books say.
         charges: What it costs; about exactly the book's GPU time.
         allocation: The same by team.
+        has_days: Some of it is known by the day only.
     """
 
     window: Span
     used: Used
     charges: tuple[Charge, ...]
     allocation: Allocation
+    has_days: bool
 
 
 def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
@@ -104,26 +129,24 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
     times, now_ns = (said["from"], said["to"], said["last"]), LedgerClock().now_ns()
     rule = Rule(said["rule"] or Rule.ASKED.value)
     place = _place(prices, said["gpu_model"], said["node_pool"])
+    is_focus = said["format"] == "focus"
     with closing(reader_of(settings)) as ledger:
         found = bills(
             ledger,
             prices,
             lambda whole: window_of(*times, whole=whole, now_ns=now_ns),
-            rule,
-            place,
+            Wanted(rule, place, by_hour=is_focus),
         )
-    is_focus = said["format"] == "focus"
     text = in_focus(found, settings.identity.cluster) if is_focus else in_csv(found)
     write_text(text, None if said["out"] is None else Path(said["out"]), out)
     return 0
 
 
 def bills(
-    ledger: Reader,
+    ledger: RunReader,
     prices: PriceBook,
     window_in: Callable[[Span], Span],
-    rule: Rule,
-    place: Place | None,
+    wanted: Wanted,
 ) -> Bills:
     """
     Price what the books hold of one window.
@@ -132,29 +155,45 @@ def bills(
         ledger: Where they are.
         prices: The price book.
         window_in: Says which window is asked for, of all the time that is booked.
-        rule: Who pays for GPUs that nobody held.
-        place: Which GPUs the runs have, where there is no cluster book.
+        wanted: How it is to be billed.
 
     Raises:
         AccountingError: The costs are not about exactly the book's GPU time.
     """
-    lines = cluster_lines(ledger)
-    spans = [line.span for line in lines]
-    runs = whole_of(ledger.runs())
-    spans += [] if runs is None else [runs]
-    if not spans:
-        msg = "the ledger holds no booked time; nothing can be priced"
-        raise LedgerError(msg)
-    whole = Span(
-        min(span.start_ns for span in spans), max(span.end_ns for span in spans)
-    )
-    window = window_in(whole)
-    used = read_used(ledger, lines, window, place)
-    charged = tuple(charges(used.usages, prices, window))
+    for left in reversed(range(READINGS)):
+        books = books_of(ledger)
+        if books.whole is None:
+            msg = "the ledger holds no booked time; nothing can be priced"
+            raise LedgerError(msg)
+        window = window_in(books.whole)
+        try:
+            found = _priced(books, prices, window, wanted)
+        except AccountingError:
+            if not left:
+                raise
+            continue
+        if not left or books_of(ledger).fold == books.fold:
+            return found
+    raise AssertionError
+
+
+def _priced(books: Books, prices: PriceBook, window: Span, wanted: Wanted) -> Bills:
+    used, sums = Used(is_cluster=True), Sums(prices, window, wanted.by_hour)
+    sums.add(books.usages(window, used))
+    if not used.book_gpu_ns:
+        if wanted.place is None:
+            msg = (
+                "the ledger has no cluster book in this window, so only the runs' time "
+                "can be priced, and nobody says which GPUs they have; add --gpu-model"
+            )
+            raise BadInputError(msg)
+        used = Used(is_cluster=False)
+        sums.add(books.usages_of_runs(window, used, wanted.place))
+    charged = tuple(sums.charges())
     verify_reconciles([cost_of(charged)], used.book_gpu_ns)
-    allocation = allocate(charged, used.asked_gpu_ns, rule)
+    allocation = allocate(charged, books.asked(window, used), wanted.rule)
     verify_reconciles([allocation.total], used.book_gpu_ns)
-    return Bills(window, used, charged, allocation)
+    return Bills(window, used, charged, allocation, sums.has_days)
 
 
 def in_csv(found: Bills) -> str:
@@ -174,6 +213,9 @@ def in_focus(found: Bills, cluster: str) -> str:
     """
     Return the charges as FOCUS rows; the billing period is the window.
 
+    A charge period is an hour, or a day where some days were folded: what happened
+    in which hour of those is not known any more.
+
     Raises:
         ConfigError: Some time has no price.
     """
@@ -181,7 +223,9 @@ def in_focus(found: Bills, cluster: str) -> str:
     end_ns = -(-found.window.end_ns // NS_PER_SECOND) * NS_PER_SECOND
     period = Span(start_ns, end_ns)
     billing = Billing(cluster, cluster, cluster, cluster, cluster, period)
-    return focus_csv(focus_rows(found.charges, billing))
+    grain_ns = DAY_NS if found.has_days else HOUR_NS
+    rows = focus_rows(found.charges, billing, charge_period_ns=grain_ns)
+    return focus_csv(rows)
 
 
 def _place(prices: PriceBook, model: str | None, pool: str | None) -> Place | None:

@@ -39,6 +39,8 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
     done = compacted(settings, fold_before, _number(latest))
     folded = f" into days before {day_name(fold_before)}" if fold is not None else ""
     out.write(f"{done.folded} segments folded{folded}, {done.joined} joined\n")
+    if done.gpu_folded:
+        out.write(f"{done.gpu_folded} lines of the cluster book folded likewise\n")
     out.writelines(f"left as it is: {found.what}\n" for found in done.findings)
     return 1 if done.findings else 0
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+from psycopg.rows import TupleRow
+
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
-from goodput_exporter.ledger import audit, gpu_audit
-from goodput_exporter.ledger.compaction import compact_run, together
+from goodput_exporter.ledger import audit
+from goodput_exporter.ledger.compaction import compact_run, first_undecided, together
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
+from goodput_exporter.ledger.gpu_compaction import (
+    fold_day,
+    plan,
+    segments_in,
+    unfolded,
+)
+from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach, decode_day
 from goodput_exporter.ledger.gpu_lines import GpuLine
+from goodput_exporter.ledger.gpu_state import take_up
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
 from goodput_exporter.ledger.one_run import OneRun
 from goodput_exporter.ledger.postgresql import gpus
@@ -144,6 +154,16 @@ class PostgresReader:
         with self._reading("read the cluster book") as db:
             return gpus.nodes(db, self._book)
 
+    def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
+        """Yield what was folded of the cluster book; see ``Reader.gpu_days``."""
+        with self._reading("read the cluster book") as db:
+            yield from map(decode_day, gpus.days(db, self._book, first, last))
+
+    def gpu_reach(self) -> GpuReach:
+        """Return how far the cluster book reaches; see ``Reader.gpu_reach``."""
+        with self._reading("read the cluster book") as db:
+            return gpus.reached(db, self._book)
+
     def verify(self, key: RunKey | None = None) -> list[Finding]:
         """Return the laws that are broken: by one run, or by any run and the whole."""
         if key is not None:
@@ -166,7 +186,9 @@ class PostgresReader:
             explained(self._address, "compact"),
             closing(connect(self._address)) as db,
         ):
-            return together([self._compact(db, key, before) for key in keys])
+            folded, runs_before = self._compact_gpus(db, keys, before[0])
+            limits = min(before[0], runs_before), before[1]
+            return together([folded, *(self._compact(db, key, limits) for key in keys)])
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -210,20 +232,43 @@ class PostgresReader:
             extent = self._extent(db, key)
             if extent is None:
                 return Compacted()
-            stored = db.execute(statement("state_of"), self._named(key)).fetchone()
             shelf = shelf_of(db, self._address)
-            return compact_run(shelf, key, extent, stored, before)
+            return compact_run(shelf, key, extent, self._stored(db, key), before)
+
+    def _stored(self, db: Connection, key: RunKey) -> TupleRow | None:
+        return db.execute(statement("state_of"), self._named(key)).fetchone()
+
+    def _compact_gpus(
+        self, db: Connection, keys: list[RunKey], fold_before: int
+    ) -> tuple[Compacted, int]:
+        """Fold days of the cluster book; return before which day runs may be."""
+        known = {key: self._extent(db, key) for key in keys}
+        where, shelf = gpus.reached(db, self._book), shelf_of(db, self._address)
+        findings = [] if where.first_ns is None else self._audit_gpus(db)
+        if findings:
+            return unfolded(findings, where)
+        book = take_up(self._meta(db), gpus.nodes(db, self._book), 0)
+        decided = (
+            first_undecided(shelf, key, extent, self._stored(db, key))
+            for key, extent in known.items()
+            if extent is not None
+        )
+        planned = plan(book, where, fold_before, decided)
+        removed = 0
+        for day in planned.days:
+            with db.transaction():
+                db.execute(statement("stand"), {"id": self._book})
+                where, gone = fold_day(
+                    gpus.shelf_of(db, self._book),
+                    day,
+                    where,
+                    lambda key, span: segments_in(shelf, key, known.get(key), span),
+                )
+            removed += gone
+        return Compacted(gpu_folded=removed), planned.runs_before
 
     def _audit_gpus(self, db: Connection) -> list[Finding]:
-        meta = self._meta(db)
-        return list(
-            gpu_audit.findings(
-                lambda: gpus.lines(db, self._book, None),
-                gpus.nodes(db, self._book),
-                meta,
-                gpus.numbers(db, self._book),
-            )
-        )
+        return gpus.findings(db, self._book, self._meta(db))
 
     def _audited(
         self, check: Callable[[Connection], list[Finding]], key: RunKey | None
