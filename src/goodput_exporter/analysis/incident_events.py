@@ -106,6 +106,8 @@ def _go_on(story: Story, event: RunEvent) -> None:
             story.how = _text(detail.get("how"))
         case EventKind.RETURNED:
             story.returned_ns = event.at_ns
+            # Earlier versions did not say it again, once all were back.
+            story.how = _text(detail.get("how")) or story.how
         case EventKind.RESTORED:
             story.restored_step = _whole(detail.get("step"))
             story.lost_steps = _whole(detail.get("lost_steps"))

@@ -17,6 +17,7 @@ from goodput_exporter.domain.fold import (
     reference_of,
 )
 from goodput_exporter.domain.progress import cut
+from goodput_exporter.domain.returning import count_return
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
@@ -63,6 +64,7 @@ def close(fold: Fold, at_ns: int, outcome: str, *, joins: str = "") -> None:
             _put_out(fold, replace(segment, span=after))
     if outcome == "failed" and fold.progress.durable is not None:
         _lose(fold, at_ns)
+    count_return(fold)
     fold.ended_ns, fold.outcome = at_ns, outcome
     alias = {"joins": joins} if joins else {}
     note(fold.book, at_ns, EventKind.ENDED, outcome=outcome, **alias)

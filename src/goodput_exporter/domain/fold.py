@@ -154,6 +154,7 @@ class Fold:
         missing: Ranks that ended abnormally and are not back.
         waiting, turns: What the ranks said, after the line.
         members: Ranks that the present attempt has seen.
+        is_returning: A restart has begun and is not counted yet.
         incidents: All of them, oldest first; the last may be open.
         recovering: Time booked now follows from the last incident.
         since_step: Bad time booked since the last completed step.
@@ -190,6 +191,7 @@ class Fold:
     attempt_ns: int = 0
     members: list[int] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
+    is_returning: bool = False
     incidents: list[Interruption] = field(default_factory=list)
     recovering: bool = False
     degraded_by: int | None = None

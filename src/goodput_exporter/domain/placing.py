@@ -8,9 +8,10 @@ from goodput_exporter.domain.closing import close
 from goodput_exporter.domain.fold import Fold, Interruption
 from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.placement import MOVED_TO, Ended, Placement, Stage
+from goodput_exporter.domain.returning import come_with_pods, count_if_back, returned
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.domain.turns import interrupt, open_book, returned, shrink
+from goodput_exporter.domain.turns import interrupt, open_book, shrink
 
 NEVER_STARTS = frozenset(
     {
@@ -102,8 +103,11 @@ def _all_run(fold: Fold, at_ns: int, *, was_out: bool) -> None:
     if fold.stepping_on and not fold.missing:
         fold.stepping_on = False
         shrink(fold, None)
+    if was_out:
+        come_with_pods(fold)
     if was_out and not is_out(fold):
         returned(fold, at_ns)
+    count_if_back(fold)
 
 
 def _lose_pods(

@@ -12,6 +12,7 @@ from goodput_exporter.domain.fold import (
 )
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
+from goodput_exporter.domain.returning import count_return
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Phase, RunState
@@ -103,6 +104,7 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             # Survivors complete new steps: the run has shown itself elastic.
             _cover(fold, waiting.at_ns, outage_state(fold))
             fold.stepping_on = True
+            count_return(fold)
             fold.active = _survivors(fold)
             fold.degraded_by = fold.incidents[-1].number if fold.incidents else None
             _drop_before(fold, waiting.at_ns)

@@ -28,6 +28,12 @@ from goodput_exporter.domain.late import fill_blind, fill_quiet
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out
 from goodput_exporter.domain.progress import begin_epoch
+from goodput_exporter.domain.returning import (
+    begin_return,
+    count_if_back,
+    count_return,
+    returned,
+)
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, Phase, RunState
@@ -66,6 +72,7 @@ def _begin(fold: Fold, life: Life, rules: Rules) -> None:
         returned(fold, at_ns)
     if not fold.missing:
         fill_blind(fold, life, RunState.DOWN, rules)
+    count_if_back(fold)
 
 
 def open_book(fold: Fold, at_ns: int) -> None:
@@ -138,20 +145,7 @@ def _open_attempt(fold: Fold, life: Life, at_ns: int, *, restarts: bool) -> None
     fold.attempt += 1
     fold.attempt_ns = at_ns
     fold.members = []
-    how = How.PROCESS
-    if fold.placed is not None and fold.placed.how is not None:
-        how = fold.placed.how
-    if fold.stepping_on:
-        how = How.ELASTIC
-    elif life.pid is not None and any(
-        other.pid == life.pid for other in fold.lives.values() if other is not life
-    ):
-        how = How.IN_PROCESS
-    if restarts and fold.incidents:
-        incident = fold.incidents[-1]
-        incident.how = how
-        key = f"{how.value}|{incident.cause.value}"
-        fold.restarts[key] = fold.restarts.get(key, 0) + 1
+    how = begin_return(fold, life) if restarts else How.PROCESS
     if not fold.stepping_on:
         if fold.attempt > 1:
             begin_epoch(fold.progress, at_ns)
@@ -170,13 +164,6 @@ def _give_back(fold: Fold, life: Life) -> None:
         fold.missing.remove(-1 if -1 in fold.missing else fold.missing[0])
     if not fold.missing:
         fold.stepping_on = False
-
-
-def returned(fold: Fold, at_ns: int) -> None:
-    """Note that nothing of the run is missing any more."""
-    if fold.incidents and fold.incidents[-1].returned_ns is None:
-        fold.incidents[-1].returned_ns = at_ns
-        note(fold.book, at_ns, EventKind.RETURNED, incident=fold.incidents[-1].number)
 
 
 def forget_the_dead(fold: Fold) -> None:
@@ -274,6 +261,7 @@ def interrupt(
     emit_steps(
         fold, step_time.judge(fold.steps, reference_of(fold), rules.reference_step_ns)
     )
+    count_return(fold)
     fold.interruptions += 1
     incident.number = fold.interruptions
     # What befell a node before the run came there is another run's story.
