@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,8 @@ from goodput_exporter.analysis.money import cost_by
 from goodput_exporter.analysis.prices import PriceBook, parse_prices
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.book import book, lengthen
+from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
@@ -29,6 +32,7 @@ from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.ledger import Archive, Batch
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
+from goodput_exporter.ledger.state import encode_state
 from goodput_exporter.services.costs_commands import Bills, Wanted, bills, in_focus
 from tests.fakes.gpu_books import both_books, gpus
 from tests.fakes.gpus import H100, IDLE, LLAMA, LOST, SERVES, TRAINS
@@ -192,6 +196,30 @@ def test_runs_wait_for_the_cluster_book(books: tuple[Archive, RunReader]) -> Non
     assert told(priced(reader, hours(24, 48)))[
         RunState.DOWN, Cause.HANG, LLAMA, "research"
     ]
+
+
+def test_what_a_run_may_still_book_keeps_its_days_in_both_books(
+    books: tuple[Archive, RunReader],
+) -> None:
+    """The open step of a stalled run: nobody knows yet what its GPUs did then."""
+    ledger, reader = books
+    fold = Fold(LLAMA, line_ns=hours(0, 72).end_ns, opened_ns=FIRST * DAY_NS, asked=8)
+    fold.steps.open = [hours(30, 40)]
+    for part in (run(0, 30), run(40, 72, RunState.STALLED)):
+        book(fold.book, part)
+        lengthen(fold.book, 8, part.span.length_ns)
+    lengthen(fold.book, 8, 0)
+    bookings = [(LLAMA, each) for each in fold.book.pending]
+    fold.book.pending = []
+    batch = both_books(bookings, NODE, hours(0, 72).end_ns)
+    ledger.append(replace(batch, states={LLAMA: encode_state(fold)}))
+
+    done = ledger.compact(FIRST + 3, FIRST + 3)
+
+    assert (done.findings, done.gpu_folded) == ((), 4)
+    assert [one.folded_ns for one in ledger.runs()] == [None]
+    assert priced(reader, None).used.book_gpu_ns == 16 * 3 * DAY_NS
+    assert ledger.verify() == []
 
 
 def test_a_window_that_cuts_a_folded_day_is_refused(

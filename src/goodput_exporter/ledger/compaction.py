@@ -79,7 +79,7 @@ def compact_run(
     if findings:
         return Compacted(findings=tuple(findings))
     standing = audit.standing_in(key, stored, [])
-    first_open = decided(shelf, extent, standing)
+    first_open = _decided(shelf, extent, standing)
     day, joined_day = (min(each, first_open) for each in before)
     known = fold_of(shelf, extent.run_id)
     day = max(day, known.day, day_of(extent.first_ns or 0))
@@ -158,12 +158,11 @@ def _steps_on(last_step: int | None, first_step: int | None) -> bool:
     return first_step - last_step in (0, 1)
 
 
-def decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
+def _decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
     """Return the first day in which the run's fold may still book something."""
     if standing is None:
         return NEVER
-    open_ns = min((span.start_ns for span in standing.unnamed), default=INT64_MAX)
-    day = day_of(open_ns)
+    day = _first_open(standing)
     if _holds_time_before(shelf, extent, standing.begins_ns):
         # A run that began anew counts from within this day: its account of the
         # whole day could not be compared with its state any more.
@@ -171,11 +170,14 @@ def decided(shelf: Shelf, extent: Extent, standing: Standing | None) -> int:
     return day
 
 
-def first_undecided(
-    shelf: Shelf, key: RunKey, extent: Extent, stored: Stored | None
-) -> int:
-    """Return the first day in which a run may still book something, or never."""
-    return decided(shelf, extent, audit.standing_in(key, stored, []))
+def first_undecided(key: RunKey, stored: Stored | None) -> int:
+    """Return the first day in which a run's state may still book something."""
+    standing = audit.standing_in(key, stored, [])
+    return NEVER if standing is None else _first_open(standing)
+
+
+def _first_open(standing: Standing) -> int:
+    return day_of(min((span.start_ns for span in standing.unnamed), default=INT64_MAX))
 
 
 def _holds_time_before(shelf: Shelf, extent: Extent, begins_ns: int) -> bool:

@@ -70,11 +70,7 @@ def _gpus(
     if findings:
         return unfolded(findings, where)
     meta = dict(db.execute(query("all_meta")).fetchall())
-    decided = (
-        first_undecided(shelf, key, extent, _stored(db, key))
-        for key, extent in known.items()
-        if extent is not None
-    )
+    decided = (first_undecided(key, _stored(db, key)) for key in keys)
     book = take_up(meta, sqlite_gpus.nodes(db), 0)
     planned = plan(book, where, fold_before, decided)
     removed = 0

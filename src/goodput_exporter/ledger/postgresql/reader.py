@@ -248,11 +248,7 @@ class PostgresReader:
         if findings:
             return unfolded(findings, where)
         book = take_up(self._meta(db), gpus.nodes(db, self._book), 0)
-        decided = (
-            first_undecided(shelf, key, extent, self._stored(db, key))
-            for key, extent in known.items()
-            if extent is not None
-        )
+        decided = (first_undecided(key, self._stored(db, key)) for key in keys)
         planned = plan(book, where, fold_before, decided)
         removed = 0
         for day in planned.days:
