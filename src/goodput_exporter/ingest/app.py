@@ -128,6 +128,7 @@ class Ingest:
         self._allowances = Allowances(limits)
         self._gate = LogGate(limits.log_lines_per_minute)
         self._held_bytes = 0
+        self._commits: dict[Future[Fate], asyncio.Future[Fate]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -220,13 +221,22 @@ class Ingest:
 
     async def _wait_for(self, pending: Sequence[Pending]) -> None:
         # In order, for the ledger takes them in order: the last one is the longest.
-        futures = [
-            asyncio.wrap_future(each.future)
+        futures = {
+            self._awaited(each.future)
             for each in pending
             if each.future is not None and not each.future.done()
-        ]
+        }
         if futures:
             await asyncio.wait(futures, timeout=self._limits.commit_seconds)
+
+    def _awaited(self, future: Future[Fate]) -> asyncio.Future[Fate]:
+        """Return the loop's side of a commit that many requests wait for."""
+        loop = asyncio.get_running_loop()
+        known = self._commits.get(future)
+        if known is None or known.get_loop() is not loop:
+            known = self._commits[future] = asyncio.wrap_future(future, loop=loop)
+            known.add_done_callback(lambda _: self._commits.pop(future, None))
+        return known
 
     def _count(self, reading: Reading, sender: str) -> None:
         if reading.delivery is None:

@@ -104,6 +104,8 @@ class Inbox:
         self._marks = marks_of(meta)
         self._arrived: list[Delivery] = []
         self._waiting: dict[Key, tuple[Future[Fate], int]] = {}
+        self._round = _pending()
+        self._rounds: list[Future[Fate]] = []
         self._held = 0
         self._drained: list[Key] = []
         self._unsettled: dict[str, str] = {}
@@ -114,6 +116,9 @@ class Inbox:
     def take(self, delivery: Delivery) -> Future[Fate]:
         """
         Take a batch; the future is done when the ledger has it.
+
+        What is committed together shares its future: whoever waits for it is woken
+        once a commit, and not once a batch.
 
         Raises:
             FullError: Too much waits for its commit already.
@@ -129,8 +134,7 @@ class Inbox:
                 self._remember(key)
                 return _done("duplicate")
             self._check_room(delivery)
-            future: Future[Fate] = Future()
-            future.set_running_or_notify_cancel()  # a caller that goes cancels nothing
+            future = self._round
             self._waiting[key] = future, len(delivery.observations)
             self._held += len(delivery.observations)
             self._arrived.append(delivery)
@@ -148,6 +152,8 @@ class Inbox:
             self._arrival.clear()
             for each in deliveries:
                 self._advance(each)
+            self._rounds.append(self._round)
+            self._round = _pending()
             return Drained(deliveries, dict(self._unsettled))
 
     def settle(self, *, is_committed: bool) -> None:
@@ -159,8 +165,9 @@ class Inbox:
             self._held -= sum(count for _, count in settled)
             self._drained, self._unsettled = [], {}
             self.applied += len(settled)
-        for future, _ in settled:
-            future.set_result("applied")
+            rounds, self._rounds = self._rounds, []
+        for each in rounds:
+            each.set_result("applied")
 
     @property
     def waiting(self) -> int:
@@ -220,6 +227,12 @@ def marks_of(meta: Mapping[str, str]) -> dict[str, Marks]:
         except LedgerCorruptError:
             _log.exception("%s: a batch may be applied twice", name)
     return found
+
+
+def _pending() -> Future[Fate]:
+    future: Future[Fate] = Future()
+    future.set_running_or_notify_cancel()  # a caller that goes cancels nothing
+    return future
 
 
 def _done(fate: Fate) -> Future[Fate]:
