@@ -67,7 +67,7 @@ def _line(target_series: int, rounds: int) -> str:
         page.render(latest[0])
         for name, move, every in (
             ("all", _moved, 1),
-            ("tick", _ticked, 1),
+            ("tick", ticked, 1),
             ("few", _moved, 100),
         ):
             runs[::every] = [move(run, number) for run in runs[::every]]
@@ -84,7 +84,7 @@ def _moved(run: RunView, number: int) -> RunView:
     model = run.model
     tokens, mfu = (model.tokens or 0) + 10**6, 1 / (11 + number)
     return replace(
-        _ticked(run, number),
+        ticked(run, number),
         sealed=Account(
             {state: run.sealed.of(state) + ODD_NS for state in LIVE_STATES},
             {cause: ns + ODD_NS for cause, ns in run.sealed.bad_gpu_ns.items()},
@@ -106,7 +106,7 @@ def _moved(run: RunView, number: int) -> RunView:
     )
 
 
-def _ticked(run: RunView, number: int) -> RunView:
+def ticked(run: RunView, number: int) -> RunView:
     """Return the run a second later: it trains."""
     gpu_ns = dict(run.sealed.gpu_ns)
     gpu_ns[RunState.PRODUCTIVE] += ODD_NS
