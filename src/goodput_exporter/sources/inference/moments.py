@@ -54,10 +54,12 @@ class Floors:
         watts: The least, by UUID.
         works: How many looks at work were in which part of the way from there to
             the limit, by UUID.
+        moves: The largest share of time in which memory was at work with it, by UUID.
     """
 
     watts: dict[str, float]
     works: dict[str, list[int]] = field(default_factory=dict)
+    moves: dict[str, float] = field(default_factory=dict)
 
     def learn(self, gpu: GpuSample) -> None:
         """Take the power of one sample into account."""
@@ -85,6 +87,8 @@ class Floors:
         if height is not None:
             counts = self.works.setdefault(gpu.uuid, [0] * BINS)
             counts[min(BINS - 1, max(0, int(height * BINS)))] += 1
+        known = self.moves.get(gpu.uuid, 0.0)
+        self.moves[gpu.uuid] = max(known, gpu.memory_busy_ratio or 0.0)
 
     def usual(self, gpu: GpuSample) -> float | None:
         """Return the height that a GPU mostly has at work; None until it is known."""
@@ -121,11 +125,21 @@ def is_working(gpu: GpuSample, floors: Floors, limits: Thresholds) -> bool:
         case Basis.POWER:
             height = floors.height(gpu, limits.floor_ratio)
             own = (floors.usual(gpu) or 0.0) * limits.own_share
-            return height is not None and height >= max(limits.power_ratio, own)
+            is_drawing = height is not None and height >= max(limits.power_ratio, own)
+            # A collective that spins may draw much, and leaves the memory alone;
+            # so does work that has never needed much of it.
+            needs_memory = floors.moves.get(gpu.uuid, 0.0) >= limits.moves_ratio
+            return is_drawing and not (needs_memory and _rests(gpu, limits))
         case Basis.UTILIZATION:
             return (gpu.memory_busy_ratio or 0.0) >= limits.memory_busy_ratio
         case _:
             return False
+
+
+def _rests(gpu: GpuSample, limits: Thresholds) -> bool:
+    """Tell whether a GPU's memory is hardly read or written, where that is told."""
+    ratio = gpu.memory_busy_ratio
+    return ratio is not None and ratio < limits.memory_busy_ratio
 
 
 def has_context(gpu: GpuSample, limits: Thresholds) -> bool:

@@ -77,8 +77,16 @@ TABLE: Final = (
         0.05,
         "ratio",
         "Work, where neither GPM nor power is there: the share of time in which "
-        "memory was read or written.",
+        "memory was read or written. Beside power it is asked for where work has "
+        "shown that it needs memory, for a collective that spins may draw much.",
         "NVML utilization.memory",
+    ),
+    Threshold(
+        "moves_ratio",
+        0.10,
+        "ratio",
+        "Work of this GPU has needed its memory: from then on power without it is a "
+        "hang, and before that it may be work that needs little.",
     ),
     Threshold(
         "busy_ratio",
@@ -155,6 +163,7 @@ class Thresholds:
     own_share: float
     floor_ratio: float
     memory_busy_ratio: float
+    moves_ratio: float
     busy_ratio: float
     idle_ratio: float
     context_bytes: float

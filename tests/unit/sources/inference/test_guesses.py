@@ -20,7 +20,7 @@ from goodput_exporter.sources.inference.guesses import (
 )
 from goodput_exporter.sources.inference.looks import Look, Usage
 from goodput_exporter.sources.inference.watched import Container
-from tests.fakes.gpu_traces import BOARDS, CONSUMER, HOPPER, START_NS, trace
+from tests.fakes.gpu_traces import BOARDS, CONSUMER, HARSHER, HOPPER, START_NS, trace
 from tests.fakes.guessing import confusion, false_productive, recall
 
 ONE = Container("pod-1", "trainer", "c" * 64, START_NS, ("GPU-0",), run_id="llama")
@@ -295,6 +295,28 @@ def test_a_hang_that_draws_more_than_others_work_is_held_against_its_own_job() -
 
     assert guesses.suspicions()[0].ratio == 1.0
     assert (guesses.reports()[0].step_age_ns or 0) > 180 * NS_PER_SECOND
+
+
+def test_a_hang_that_draws_as_much_as_work_leaves_the_memory_alone() -> None:
+    """Power does not fall and kernels are resident; only nothing is read any more."""
+    guesses = watching()
+    for second in range(500):
+        seen = gpu(second, busy=1.0, watts=60.0 if second < 5 else 350.0)
+        moving = replace(seen, memory_busy_ratio=0.4 if second < 300 else 0.01)
+        guesses.look(ONE.place, Look(at(second), (moving,)))
+
+    assert guesses.suspicions()[0].ratio == 1.0
+    assert (guesses.reports()[0].step_age_ns or 0) > 180 * NS_PER_SECOND
+
+
+def test_hot_hangs_are_found_without_taking_work_for_hangs() -> None:
+    """Twice the power that published ones drew, on seeds that nothing was tuned on."""
+    hot = HARSHER["ampere, hangs at twice the published power"]
+    found = confusion(hot, (1, 3, 5), length_s=1500)
+
+    assert sum(s for (truth, _), s in found.items() if truth == "hang") > 100
+    assert recall(found, "hang") > 0.8
+    assert recall(found, "train") > 0.9
 
 
 def test_hangs_of_boards_without_power_are_found_by_their_memory() -> None:
