@@ -6,13 +6,21 @@ from collections.abc import Iterator
 
 from goodput_exporter.domain.accounting import Account, Segment, tally
 from goodput_exporter.domain.bookings import RunEvent
+from goodput_exporter.domain.energy_meter import PART_NS, EnergyPart
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.gpu_tiling import order
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError, LedgerError
 from goodput_exporter.ledger import gpu_audit, gpu_lines
-from goodput_exporter.ledger.entries import INT64_MAX, Entry, encode, require_storable
+from goodput_exporter.ledger.entries import (
+    INT64_MAX,
+    INT64_MIN,
+    Entry,
+    encode,
+    require_storable,
+)
 from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.ledger import Batch, BookedRun, Finding, Resume
 from goodput_exporter.ledger.standing import differences, standing_of
@@ -54,6 +62,8 @@ class MemoryLedger:
         self._meta: dict[str, str] = {}
         self._gpu_lines: list[GpuLine] = []
         self._gpu_nodes: dict[str, bytes] = {}
+        self._energy: dict[tuple[int, str], EnergyPart] = {}
+        self._run_energy: dict[RunKey, EnergyTotals] = {}
 
     def append(self, batch: Batch) -> int:
         """Take a batch, as a whole or not at all."""
@@ -75,6 +85,9 @@ class MemoryLedger:
             self._gpu_nodes.pop(name, None)
             if state is not None:
                 self._gpu_nodes[name] = state
+        for part in batch.gpus.energy.parts:
+            self._energy[part.start_ns, part.node] = part
+        self._run_energy.update(batch.gpus.energy.totals)
         return len(self._entries)
 
     def resume(self) -> Resume:
@@ -135,6 +148,32 @@ class MemoryLedger:
     def gpu_nodes(self) -> dict[str, bytes]:
         """Return what each node of the cluster book needs to go on."""
         return dict(self._gpu_nodes)
+
+    def energy_parts(self, window: Span | None = None) -> list[EnergyPart]:
+        """Return what GPUs drew; parts before and after the window, too."""
+        begin_ns, end_ns = (
+            (INT64_MIN, INT64_MAX)
+            if window is None
+            else (window.start_ns - PART_NS, window.end_ns + PART_NS)
+        )
+        return [
+            part
+            for (start_ns, _), part in sorted(self._energy.items())
+            if begin_ns < start_ns < end_ns
+        ]
+
+    def newest_energy(self, since_ns: int) -> list[EnergyPart]:
+        """Return each node's newest part, and the one before it."""
+        newest = {node: start_ns for start_ns, node in sorted(self._energy)}
+        return [
+            part
+            for (start_ns, node), part in sorted(self._energy.items())
+            if since_ns <= newest[node] <= start_ns + PART_NS
+        ]
+
+    def energy_totals(self, key: RunKey) -> EnergyTotals | None:
+        """Return a run's energy so far."""
+        return self._run_energy.get(key)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

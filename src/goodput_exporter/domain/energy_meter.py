@@ -160,11 +160,6 @@ class NodeMeter:
     _newest: int = 0
     _changed: set[int] = field(default_factory=set)
 
-    @property
-    def is_changed(self) -> bool:
-        """Tell whether there is something to keep."""
-        return bool(self._changed)
-
     def hear(self, samples: Iterable[GpuSample]) -> None:
         """
         Take samples, those of each GPU in the order in which they were taken.
@@ -184,10 +179,17 @@ class NodeMeter:
             self._newest = max(self._newest, part_of(tip.at_ns))
             self._changed.add(self._newest)
 
-    def written(self) -> list[EnergyPart]:
-        """Return the parts that have changed; earlier ones are not needed any more."""
+    def written(self, *, is_silent: bool = False) -> list[EnergyPart]:
+        """
+        Return the parts that have changed; earlier ones are not needed any more.
+
+        Args:
+            is_silent: Nothing was heard for longer than a line goes on.
+        """
+        newest_ns = self._newest_ns()
         for gpu, line in list(self._open.items()):
-            if part_of(line.end_ns) < self._newest:
+            is_old = newest_ns - line.end_ns > LONGEST_GAP_NS
+            if is_silent or is_old or part_of(line.end_ns) < self._newest:
                 self._end(gpu)
                 self._begin(gpu, self.tips[gpu])
         found = [self._part(start_ns) for start_ns in sorted(self._changed)]
@@ -196,13 +198,26 @@ class NodeMeter:
         self._changed.clear()
         return found
 
+    @property
+    def kept_ns(self) -> int:
+        """Return from when on every line is in memory."""
+        return self._newest - PART_NS
+
+    def by_gpu(self) -> dict[str, list[Drawn]]:
+        """Return the lines in memory that have ended, in time order."""
+        found: dict[str, list[Drawn]] = {}
+        for start_ns in sorted(self.parts):
+            for gpu, lines in self.parts[start_ns].items():
+                found.setdefault(gpu, []).extend(lines)
+        return found
+
     def ended_ns(self) -> int | None:
         """
         Return up to where all is in lines that have ended, of GPUs that are read.
 
         None where no GPU is read any more.
         """
-        newest_ns = max((tip.at_ns for tip in self.tips.values()), default=0)
+        newest_ns = self._newest_ns()
         return min(
             (
                 line.start_ns
@@ -226,6 +241,9 @@ class NodeMeter:
             self._newest = part.start_ns
         for gpu, tip in self.tips.items():
             self._begin(gpu, tip)
+
+    def _newest_ns(self) -> int:
+        return max((tip.at_ns for tip in self.tips.values()), default=0)
 
     def _part(self, start_ns: int) -> EnergyPart:
         lines = {gpu: list(one) for gpu, one in self.parts.get(start_ns, {}).items()}

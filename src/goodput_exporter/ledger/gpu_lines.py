@@ -13,6 +13,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.slots import Slots
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import AccountingError, LedgerCorruptError
+from goodput_exporter.ledger.energy_rows import NO_ENERGY, EnergyBatch, EnergyReader
 
 GpuRow = tuple[
     str,
@@ -62,16 +63,18 @@ class GpuBatch:
     Args:
         bookings: New lines, in the order in which they get their numbers.
         nodes: What nodes need to go on, by name; None for one that is no more.
+        energy: What the GPUs drew.
     """
 
     bookings: Sequence[GpuBooking] = ()
     nodes: Mapping[str, bytes | None] = field(default_factory=dict)
+    energy: EnergyBatch = NO_ENERGY
 
 
 NO_GPUS: Final = GpuBatch()
 
 
-class GpuReader(Protocol):
+class GpuReader(EnergyReader, Protocol):
     """What can be read of the cluster book, in any ledger."""
 
     def gpu_lines(self, window: Span | None = None) -> Sequence[GpuLine]:

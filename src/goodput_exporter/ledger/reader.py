@@ -6,15 +6,19 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.energy_meter import EnergyPart
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError, LedgerError
-from goodput_exporter.ledger import audit, sqlite_gpus
+from goodput_exporter.ledger import audit, sqlite_energy, sqlite_gpus
 from goodput_exporter.ledger.connections import Readers
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
+from goodput_exporter.ledger.energy_rows import overlaps
 from goodput_exporter.ledger.entries import Entry, decode
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.failures import explained
@@ -152,6 +156,21 @@ class SqliteReader:
         with self._reading("read the cluster book") as db:
             return sqlite_gpus.nodes(db)
 
+    def energy_parts(self, window: Span | None = None) -> list[EnergyPart]:
+        """Return the parts that may hold lines of a window, by time and node."""
+        with self._reading("read the energy of GPUs") as db:
+            return list(sqlite_energy.parts(db, window))
+
+    def newest_energy(self, since_ns: int) -> list[EnergyPart]:
+        """Return each node's newest part since an instant, and the one before it."""
+        with self._reading("read the energy of GPUs") as db:
+            return sqlite_energy.newest(db, since_ns)
+
+    def energy_totals(self, key: RunKey) -> EnergyTotals | None:
+        """Return a run's energy so far; None where none was ever divided."""
+        with self._reading(f"read the energy of run {key}") as db:
+            return sqlite_energy.totals(db, key)
+
     def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
         """Yield what was folded of the cluster book; see ``Reader.gpu_days``."""
         with self._reading("read the cluster book") as db:
@@ -168,6 +187,7 @@ class SqliteReader:
             return self._audited(partial(self._audit, key=key), key)
         findings = self._audited(audit.whole, None)
         findings += self._audited(self._audit_gpus, None)
+        findings += self._audited(self._audit_energy, None)
         for known in self.runs():
             findings += self._audited(partial(self._audit, key=known.key), known.key)
         return findings
@@ -203,6 +223,10 @@ class SqliteReader:
 
     def _audit_gpus(self, db: sqlite3.Connection) -> list[Finding]:
         return sqlite_gpus.findings(db)
+
+    def _audit_energy(self, db: sqlite3.Connection) -> list[Finding]:
+        found = overlaps(sqlite_energy.parts(db, None))
+        return [Finding(None, None, what) for what in islice(found, 1)]
 
     def _audited(
         self, check: Callable[[sqlite3.Connection], list[Finding]], key: RunKey | None

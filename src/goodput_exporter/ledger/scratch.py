@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import RunEvent
+from goodput_exporter.domain.energy_meter import EnergyPart
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.ledger.entries import Entry
@@ -92,6 +94,18 @@ class Scratch:
     def gpu_nodes(self) -> dict[str, bytes]:
         """Return nothing: a replay folds runs."""
         return {}
+
+    def energy_parts(self, _window: Span | None = None) -> list[EnergyPart]:
+        """Return nothing: a replay folds runs."""
+        return []
+
+    def newest_energy(self, _since_ns: int) -> list[EnergyPart]:
+        """Return nothing: a replay folds runs."""
+        return []
+
+    def energy_totals(self, _key: RunKey) -> EnergyTotals | None:
+        """Return nothing: a replay folds runs."""
+        return None
 
     def close(self) -> None:
         """Do nothing."""

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.ledger import gpu_audit
+from goodput_exporter.ledger import gpu_audit, sqlite_energy
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.entries import INT64_MAX, INT64_MIN
 from goodput_exporter.ledger.gpu_compaction import GpuShelf
@@ -32,6 +32,7 @@ def insert(db: sqlite3.Connection, booked_ns: int, batch: GpuBatch) -> None:
     db.executemany(query("drop_gpu_node"), gone)
     kept = [(name, state) for name, state in batch.nodes.items() if state is not None]
     db.executemany(query("put_gpu_node"), kept)
+    sqlite_energy.insert(db, batch.energy)
 
 
 def lines(db: sqlite3.Connection, window: Span | None) -> list[GpuLine]:

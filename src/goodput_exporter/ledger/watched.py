@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.energy_meter import EnergyPart
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.ledger.entries import Entry
@@ -113,6 +115,18 @@ class Watched:
     def gpu_nodes(self) -> Mapping[str, bytes]:
         """Pass the cluster book's nodes on."""
         return self._ledger.gpu_nodes()
+
+    def energy_parts(self, window: Span | None = None) -> Sequence[EnergyPart]:
+        """Pass what GPUs drew on."""
+        return self._ledger.energy_parts(window)
+
+    def newest_energy(self, since_ns: int) -> Sequence[EnergyPart]:
+        """Pass what nodes' GPUs drew lately on."""
+        return self._ledger.newest_energy(since_ns)
+
+    def energy_totals(self, key: RunKey) -> EnergyTotals | None:
+        """Pass what a run drew on."""
+        return self._ledger.energy_totals(key)
 
     def close(self) -> None:
         """Close the other."""

@@ -23,6 +23,7 @@ from goodput_exporter.ledger.gpu_lines import (
     encode,
 )
 from goodput_exporter.ledger.ledger import Finding
+from goodput_exporter.ledger.postgresql import energy
 from goodput_exporter.ledger.postgresql.connections import Connection, statement
 from goodput_exporter.ledger.postgresql.naming import as_text, from_text
 from goodput_exporter.ledger.sqlite_gpus import reach
@@ -45,6 +46,7 @@ def insert(db: Connection, book: int, booked_ns: int, batch: GpuBatch) -> None:
             db.execute(statement("drop_gpu_node"), (book, as_text(name)))
         else:
             db.execute(statement("put_gpu_node"), (book, as_text(name), state))
+    energy.insert(db, book, batch.energy)
 
 
 def lines(db: Connection, book: int, window: Span | None) -> list[GpuLine]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 
 from psycopg.rows import TupleRow
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.energy_meter import EnergyPart
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit
 from goodput_exporter.ledger.compaction import compact_run, first_undecided, together
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
+from goodput_exporter.ledger.energy_rows import overlaps
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.gpu_compaction import (
@@ -27,7 +31,7 @@ from goodput_exporter.ledger.gpu_lines import GpuLine
 from goodput_exporter.ledger.gpu_state import take_up
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
 from goodput_exporter.ledger.one_run import OneRun
-from goodput_exporter.ledger.postgresql import gpus
+from goodput_exporter.ledger.postgresql import energy, gpus
 from goodput_exporter.ledger.postgresql.connections import (
     ROWS_FETCHED,
     Address,
@@ -154,6 +158,21 @@ class PostgresReader:
         with self._reading("read the cluster book") as db:
             return gpus.nodes(db, self._book)
 
+    def energy_parts(self, window: Span | None = None) -> list[EnergyPart]:
+        """Return the parts that may hold lines of a window, by time and node."""
+        with self._reading("read the energy of GPUs") as db:
+            return list(energy.parts(db, self._book, window))
+
+    def newest_energy(self, since_ns: int) -> list[EnergyPart]:
+        """Return each node's newest part since an instant, and the one before it."""
+        with self._reading("read the energy of GPUs") as db:
+            return energy.newest(db, self._book, since_ns)
+
+    def energy_totals(self, key: RunKey) -> EnergyTotals | None:
+        """Return a run's energy so far; None where none was ever divided."""
+        with self._reading(f"read the energy of run {key}") as db:
+            return energy.totals(db, self._book, key)
+
     def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
         """Yield what was folded of the cluster book; see ``Reader.gpu_days``."""
         with self._reading("read the cluster book") as db:
@@ -170,6 +189,7 @@ class PostgresReader:
             return self._audited(lambda db: self._audit(db, key), key)
         findings = self._audited(lambda db: whole(db, self._book), None)
         findings += self._audited(self._audit_gpus, None)
+        findings += self._audited(self._audit_energy, None)
         for known in self.runs():
             findings += self.verify(known.key)
         return findings
@@ -265,6 +285,10 @@ class PostgresReader:
 
     def _audit_gpus(self, db: Connection) -> list[Finding]:
         return gpus.findings(db, self._book, self._meta(db))
+
+    def _audit_energy(self, db: Connection) -> list[Finding]:
+        found = overlaps(energy.parts(db, self._book, None))
+        return [Finding(None, None, what) for what in islice(found, 1)]
 
     def _audited(
         self, check: Callable[[Connection], list[Finding]], key: RunKey | None

@@ -1,0 +1,1 @@
+SELECT body FROM run_energy WHERE cluster = ? AND namespace = ? AND run = ?
