@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from goodput_exporter.domain.energy_totals import UNBOOKED, UNPLACED
 from goodput_exporter.domain.gpu_stands import Category, Reason
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rolling import WINDOWS
@@ -16,6 +17,7 @@ from goodput_exporter.domain.rollups import LIFETIME
 from goodput_exporter.domain.states import Cause, How, Layer
 from goodput_exporter.domain.xids import XidClass
 from goodput_exporter.exposition.catalogue import CATALOGUE
+from goodput_exporter.exposition.energy_families import COUNTER, POWER
 from goodput_exporter.exposition.metric import Metric
 from goodput_exporter.exposition.run_families import LIVE_STATES
 
@@ -63,6 +65,8 @@ CLOSED: Final[Mapping[str, Values]] = MappingProxyType(
         "remap": _words("pending", "failed"),
         "agent": _words("present", "missing"),
         "gpu": _words("true", "false"),
+        "basis": _words(COUNTER, POWER),
+        "measured": _words("true", "false"),
         "result": _words(
             "attributed", "unallocated", "unmatched_id", "no_socket", "forbidden"
         ),
@@ -77,6 +81,9 @@ EXCEPT: Final[Mapping[tuple[str, str], Values | None]] = MappingProxyType(
         ("goodput_group_ratio", "layer"): _RATIOS,
         ("goodput_cluster_gpu_seconds_total", "reason"): _all(Reason),
         ("goodput_cluster_gpus", "reason"): _all(Reason),
+        ("goodput_cluster_energy_joules_total", "category"): (
+            _CATEGORIES | _words(UNBOOKED, UNPLACED)
+        ),
         ("goodput_gpu_nvlinks", "state"): _words("active", "inactive"),
         ("goodput_node_gpus_by_state", "state"): _words(
             "on_bus", "expected", "visible", "missing", "replaced"

@@ -18,6 +18,7 @@ from dashboards.boards.selections import (
     WALL,
     hours,
     increase,
+    kilowatt_hours,
     rate,
     share,
     team_of,
@@ -42,6 +43,11 @@ NAMESPACES: Final = (HERE, 'group_kind="namespace"', 'group=~"$namespace"')
 QUEUES: Final = (HERE, 'group_kind="queue"')
 BADPUT: Final = "goodput_group_badput_gpu_seconds_total"
 BOOK: Final = "goodput_cluster_gpu_seconds_total"
+RUN_ENERGY: Final = "goodput_run_energy_joules_total"
+RUN_ENERGY_TIME: Final = "goodput_run_energy_gpu_seconds_total"
+CLUSTER_ENERGY: Final = "goodput_cluster_energy_joules_total"
+OF_NAMESPACE: Final = f'{HERE},run_namespace=~"$namespace"'
+ENERGY: Final = "kwatth"
 HOURS: Final = "h"
 GPUS: Final = "GPUs"
 
@@ -345,6 +351,58 @@ COST: Final = Row(
 )
 
 
+ENERGY_ROW: Final = Row(
+    "Energy of the GPUs",
+    (
+        number(
+            "Drawn for runs",
+            "What GPUs drew while runs held them, whatever they did. Counters follow "
+            "when both books are sealed.",
+            Query(kilowatt_hours(increase(RUN_ENERGY, OF_NAMESPACE))),
+            unit=ENERGY,
+        ),
+        number(
+            "Time with known energy",
+            "Share of the runs' GPU time between samples that are near enough to each "
+            "other. The energy of the rest is not in these panels.",
+            Query(
+                share(
+                    increase(RUN_ENERGY_TIME, OF_NAMESPACE, 'measured="true"'),
+                    increase(RUN_ENERGY_TIME, OF_NAMESPACE),
+                )
+            ),
+            unit=RATIO,
+        ),
+        bars(
+            "Energy by state",
+            "What the runs were doing while their GPUs drew it.",
+            Query(
+                "sort_desc("
+                + kilowatt_hours(increase(RUN_ENERGY, OF_NAMESPACE, by="state"))
+                + " > 0)",
+                "{{state}}",
+            ),
+            unit=ENERGY,
+            width=8,
+            height=6,
+        ),
+        bars(
+            "Energy that no run's GPUs drew",
+            "By what the GPUs were; unplaced was drawn across gaps between samples.",
+            Query(
+                "sort_desc("
+                + kilowatt_hours(increase(CLUSTER_ENERGY, HERE, by="category"))
+                + " > 0)",
+                "{{category}}",
+            ),
+            unit=ENERGY,
+            width=8,
+            height=6,
+        ),
+    ),
+)
+
+
 def _of_runs(above: str) -> str:
     own = (OF_TEAM.replace(',team=~"$team"', ""),)
     return team_of(increase(RUN_SECONDS, *own, above, by=RUN))
@@ -386,7 +444,7 @@ FLEET: Final = Board(
     text="What fraction of the GPU time was training, and what took the rest.",
     choices=(CLUSTER, NAMESPACE, TEAM),
     inputs=(("gpu_hour_price", "Price of a GPU-hour", "2"),),
-    rows=(FRACTION, REST, TEAMS_ROW, QUEUE, COST, RUNS_ROW),
+    rows=(FRACTION, REST, TEAMS_ROW, QUEUE, COST, ENERGY_ROW, RUNS_ROW),
     notes=(
         Note(
             "Restarts of many runs",

@@ -76,3 +76,8 @@ def share(above: str, below: str) -> str:
 def hours(seconds: str) -> str:
     """Return GPU-hours of GPU-seconds."""
     return f"({seconds}) / 3600"
+
+
+def kilowatt_hours(joules: str) -> str:
+    """Return kilowatt-hours of joules."""
+    return f"({joules}) / 3.6e6"

@@ -68,6 +68,7 @@ USUAL: Final[Mapping[str, str]] = MappingProxyType(
         "convention": "causal",
         "peak_dtype": "bf16",
         "action": "none",
+        "measured": "true",
     }
 )
 """The value of a label, where nothing else is said."""

@@ -23,8 +23,8 @@ MOST_BYTES: Final = 200_000
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 CORE_PANELS: Final = {"timeseries", "stat", "bargauge", "table", "state-timeline"}
 UNITS: Final = {
-    "bytes", "celsius", "cps", "currencyUSD", "h", "hertz", "none", "percentunit",
-    "s", "short", "watt",
+    "bytes", "celsius", "cps", "currencyUSD", "h", "hertz", "kwatth", "none",
+    "percentunit", "s", "short", "watt",
 }  # fmt: skip
 COUNTERS_AS_THEY_ARE: Final = {
     "Restarts", "XIDs", "Suspect nodes", "Left out", "Corrected afterwards",

@@ -22,6 +22,8 @@ from goodput_exporter.domain.cluster_watch import (
     Pushed,
     RunWait,
 )
+from goodput_exporter.domain.energy import Energy
+from goodput_exporter.domain.energy_totals import NOBODY, EnergyTotals
 from goodput_exporter.domain.gpu_bookings import GpuGroup
 from goodput_exporter.domain.gpu_stands import Category, Reason
 from goodput_exporter.domain.gpu_view import ClusterView
@@ -288,6 +290,25 @@ def cluster_view() -> ClusterView:
         {("unobserved", "held"): 12 * NS_PER_SECOND},
         too_late=1,
         disputes=2,
+        energy=run_energy(),
+    )
+
+
+def run_energy() -> tuple[EnergyTotals, ...]:
+    """Return what a run's GPUs drew, one of which counts none, and the others."""
+    key = run_view().key
+    groups = {
+        ("productive", "none"): Energy(250_000_001, 390 * NS_PER_SECOND, 0, 90_000_000),
+        ("stalled", "hang"): Energy(1_500, 5 * NS_PER_SECOND, 5 * NS_PER_SECOND),
+        ("down", "hang"): Energy(None, 0, NS_PER_SECOND),
+    }
+    other = {
+        ("other_workload", "none"): Energy(9_000_000, 49 * NS_PER_SECOND),
+        ("unplaced", "none"): Energy(70_000),
+    }
+    return (
+        EnergyTotals(key, _at(290), groups),
+        EnergyTotals(NOBODY, _at(298), other),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
+from goodput_exporter.exposition.energy_families import RUN_ENERGY
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
@@ -43,7 +44,8 @@ def golden_page() -> str:
         node_view=node_view(),
         node_failures={("node-a", Cause.GPU_LOST): 2, ("node-b", Cause.UNKNOWN): 1},
     )
-    groups = (RUNS, RUN_GROUPS, NODE_FAILURES, CLUSTER, GPUS, GPU_HEALTH, HOLDERS)
+    groups = (RUNS, RUN_GROUPS, NODE_FAILURES, RUN_ENERGY, CLUSTER)
+    groups = (*groups, GPUS, GPU_HEALTH, HOLDERS)
     text = MetricsPage((*groups, PIPES, HEALTH, BOOKS)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 

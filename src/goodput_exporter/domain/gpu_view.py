@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from goodput_exporter.domain.cluster import ClusterBook
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.gpu_bookings import GpuGroup
 
 
@@ -22,6 +23,7 @@ class ClusterView:
         restated: GPU time moved afterwards, by (from, to); ``"outside"`` is no book.
         too_late: Words that came too late to change all that they told of.
         disputes: How often a node named a GPU that was another's.
+        energy: What each run's GPUs drew, and those that no run held.
     """
 
     line_ns: int | None = None
@@ -30,6 +32,7 @@ class ClusterView:
     restated: Mapping[tuple[str, str], int] = field(default_factory=dict)
     too_late: int = 0
     disputes: int = 0
+    energy: tuple[EnergyTotals, ...] = ()
 
 
 def view_of(book: ClusterBook) -> ClusterView:

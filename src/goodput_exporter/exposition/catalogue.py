@@ -271,6 +271,27 @@ CLUSTER_DISPUTES: Final = counter(
     "goodput_cluster_gpu_disputes_total",
     "How often a node named a GPU that was in another node's book; it counts once.",
 )
+RUN_ENERGY: Final = counter(
+    "goodput_run_energy_joules_total",
+    "Energy of the GPUs that the run held, by what the run was doing, up to where both "
+    "books are sealed. basis is counter, or power where a GPU counts no energy.",
+    *("run", "run_namespace", "state", "cause", "basis"),
+    unit="joules",
+)
+RUN_ENERGY_TIME: Final = counter(
+    "goodput_run_energy_gpu_seconds_total",
+    "Time of the GPUs that the run held, by whether their energy is known in it.",
+    *("run", "run_namespace", "measured"),
+    unit="seconds",
+    in_ns=True,
+)
+CLUSTER_ENERGY: Final = counter(
+    "goodput_cluster_energy_joules_total",
+    "Energy of GPUs that no run held, by category; unplaced was drawn across gaps "
+    "between samples, unbooked while the cluster book did not know the GPU.",
+    *("category", "basis"),
+    unit="joules",
+)
 
 # The aggregator's watch over its cluster, and what agents push to it.
 LEADER: Final = gauge(

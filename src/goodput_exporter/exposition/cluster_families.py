@@ -8,6 +8,7 @@ from goodput_exporter.domain.gpu_bookings import GpuGroup
 from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition.energy_families import energy_of_nobody
 from goodput_exporter.exposition.family import (
     AnyFamily,
     Family,
@@ -45,6 +46,7 @@ FAMILIES: Final[tuple[AnyFamily[ClusterView], ...]] = (
     Single(names.CLUSTER_SEALED, lambda cluster: cluster.line_ns),
     Single(names.CLUSTER_TOO_LATE, lambda cluster: cluster.too_late),
     Single(names.CLUSTER_DISPUTES, lambda cluster: cluster.disputes),
+    Family(names.CLUSTER_ENERGY, energy_of_nobody),
 )
 
 

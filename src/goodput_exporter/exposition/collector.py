@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.cluster_families import CLUSTER
+from goodput_exporter.exposition.energy_families import RUN_ENERGY
 from goodput_exporter.exposition.family import AnyFamily, Group
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
@@ -32,6 +33,7 @@ GROUPS: Final[tuple[Group[Any], ...]] = (
     RUNS,
     RUN_GROUPS,
     NODE_FAILURES,
+    RUN_ENERGY,
     CLUSTER,
     WATCH,
     KINDS,

@@ -9,6 +9,7 @@ from typing import Any, Final
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.exposition.budget import Budget
 from goodput_exporter.exposition.cluster_families import CLUSTER
+from goodput_exporter.exposition.energy_families import RUN_ENERGY
 from goodput_exporter.exposition.family import Group
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
@@ -34,6 +35,7 @@ GROUPS: Final[tuple[Group[Any], ...]] = (
     RUNS,
     RUN_GROUPS,
     NODE_FAILURES,
+    RUN_ENERGY,
     CLUSTER,
     WATCH,
     KINDS,

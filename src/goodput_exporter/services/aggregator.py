@@ -196,6 +196,7 @@ class Aggregator:
             self._hearing.hear(each.node, now_ns)
             if self._shard.is_first:
                 words.take(self._gpus.hear(each.node, each.observations))
+                words.meter(each.node, each.observations, now_ns)
             named = self._naming.named(each.observations, each.node, now_ns)
             self._journal.take(named, each.node)
         for node, ready in self._naming.ripe(now_ns):

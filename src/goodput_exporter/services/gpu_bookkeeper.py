@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goodput_exporter.domain.cluster import ClusterBook, accept, advance
 from goodput_exporter.domain.gpu_bookings import GpuBooking
@@ -13,9 +13,11 @@ from goodput_exporter.domain.gpu_stands import NodeStand
 from goodput_exporter.domain.gpu_view import ClusterView, view_of
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
+from goodput_exporter.ledger.energy_rows import NO_ENERGY
 from goodput_exporter.ledger.gpu_lines import NO_GPUS, GpuBatch
 from goodput_exporter.ledger.gpu_state import BOOK, encode_book, encode_node, take_up
 from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.services.energy_bookkeeper import EnergyBookkeeper
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class GpuBookkeeper:
         self._waiting: dict[tuple[str, int], NodeStand] = {}
         self._line_ns: int | None = None
         self._view = ClusterView()
+        self._energy = EnergyBookkeeper()
 
     def resume(self, ledger: Ledger, now_ns: int) -> None:
         """
@@ -70,7 +73,12 @@ class GpuBookkeeper:
             _log.exception("the cluster book cannot go on")
             raise
         self._line_ns = self._book.line_ns
-        self._view = view_of(self._book)
+        self._energy.resume(ledger, now_ns)
+        self._view = self._seen()
+
+    def meter(self, node: str, observations: Iterable[object], now_ns: int) -> None:
+        """Take what samples of a node's GPUs say of energy."""
+        self._energy.take(node, observations, now_ns)
 
     def take(self, words: Iterable[NodeStand]) -> None:
         """
@@ -87,6 +95,10 @@ class GpuBookkeeper:
 
     def decide(self, now_ns: int) -> GpuPart:
         """Decide as far as can be, and return what the tick's batch must hold."""
+        # Of what is committed: what this tick decides is in no ledger yet.
+        energy = NO_ENERGY
+        if self._energy.is_due(now_ns):
+            energy = self._energy.decide(now_ns, self._line_ns, self.open_lines())
         words, self._waiting = self._waiting, {}
         for word in words.values():
             accept(self._book, word, self._rules)
@@ -102,16 +114,21 @@ class GpuBookkeeper:
         self._line_ns = self._book.line_ns
         is_begun = is_news and self._book.line_ns is not None
         meta = {BOOK: encode_book(self._book)} if is_begun else {}
-        gpus = GpuBatch(lines, nodes) if lines or nodes else NO_GPUS
+        is_empty = not lines and not nodes and energy is NO_ENERGY
+        gpus = NO_GPUS if is_empty else GpuBatch(lines, nodes, energy)
         return GpuPart(gpus, meta, view_of(self._book))
 
     def publish(self, part: GpuPart) -> None:
         """Show what is committed now."""
-        self._view = part.view
+        self._energy.publish(part.gpus.energy)
+        self._view = replace(part.view, energy=self._energy.view())
 
     def view(self) -> ClusterView:
         """Return what may be shown."""
         return self._view
+
+    def _seen(self) -> ClusterView:
+        return replace(view_of(self._book), energy=self._energy.view())
 
     def open_lines(self) -> list[GpuBooking]:
         """Return what is decided and in no line yet; for windows up to now."""

@@ -162,6 +162,7 @@ class Station:
         gpus = () if self._nvml is None else tuple(self._nvml.read())
         xids = () if self._nvml is None else self._nvml.xids()
         self._journal.take(self._witness.drain(gpus, xids, now_ns))
+        self._journal.gpus.meter(self._settings.identity.node, gpus, now_ns)
         self._journal.gpus.take(
             self._machine.look(gpus, self._books.incarnations(), now_ns)
         )

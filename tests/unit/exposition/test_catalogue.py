@@ -8,6 +8,7 @@ import pytest
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
+from goodput_exporter.exposition.energy_families import RUN_ENERGY
 from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
 from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.metric import Kind, Metric
@@ -24,7 +25,7 @@ from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 
 TARGET_LABELS = {"job", "instance", "pod", "namespace", "node", "container"}
 EVERYTHING = (
-    *(RUNS, RUN_GROUPS, NODE_FAILURES, CLUSTER),
+    *(RUNS, RUN_GROUPS, NODE_FAILURES, RUN_ENERGY, CLUSTER),
     *(GPUS, GPU_HEALTH, HOLDERS, PIPES, HEALTH),
 )
 FILLED = [

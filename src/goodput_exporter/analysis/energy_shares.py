@@ -1,0 +1,89 @@
+"""What one run's GPUs drew in one window, and what GPUs drew that no run held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from goodput_exporter.analysis.gpu_energy import Metered, energy_of_each
+from goodput_exporter.analysis.holding import InUse, used
+from goodput_exporter.analysis.usage import Category
+from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.energy import Energy
+from goodput_exporter.domain.energy_totals import NOBODY, UNBOOKED, UNPLACED
+from goodput_exporter.domain.gpu_bookings import GpuBooking
+from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.slots import WHOLE
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.domain.states import Cause
+
+Groups = dict[tuple[str, str], Energy]
+"""Energy by state, or category, and cause."""
+
+
+def holder_of(line: GpuBooking) -> RunKey:
+    """Return the run that held a line's GPUs, or ``NOBODY``."""
+    run = line.hold.run
+    return NOBODY if run is None or line.hold.category is not Category.HELD else run
+
+
+def share_of(
+    holder: RunKey,
+    lines: Sequence[GpuBooking],
+    segments: Iterable[Segment],
+    metered: Metered,
+    window: Span,
+) -> Groups:
+    """
+    Divide the energy of a run's GPUs over what the run was doing.
+
+    Args:
+        holder: The run, or ``NOBODY``.
+        lines: Of the cluster book, of everybody: a GPU that several hold is divided.
+        segments: Of the run's book.
+        metered: What the GPUs drew.
+        window: The half-open span to account for.
+
+    Returns:
+        Energies whose GPU time is what the run held. Those of windows that tile a
+        longer one sum to its own.
+    """
+    inside = [line for line in lines if line.span.clip(window) is not None]
+    its = [line for line in inside if holder_of(line) == holder]
+    gpus = {gpu for line in its for gpu in line.gpus}
+    beside = _beside(holder, inside, gpus)
+    in_use = used([*its, *beside], {holder: list(segments)}, window)
+    there = {gpu: metered[gpu] for gpu in gpus if gpu in metered}
+    found = energy_of_each(there, in_use, window)
+    groups: Groups = {}
+    for one, energy in zip(in_use, found.energies, strict=True):
+        if holder_of(one.line) == holder:
+            group = one.state.value, one.cause.value
+            groups[group] = groups.get(group, Energy()) + energy
+    return groups
+
+
+def not_booked(lines: Iterable[GpuBooking], metered: Metered, window: Span) -> Groups:
+    """
+    Return what GPUs drew while no book says what they did, or at an unknown instant.
+
+    With what every run's GPUs and those of ``NOBODY`` drew it is exactly what
+    *metered* holds in the window.
+    """
+    inside = [line for line in lines if line.span.clip(window) is not None]
+    in_use = [InUse(line, line.hold.category) for line in inside]
+    found = energy_of_each(metered, in_use, window)
+    rest = {
+        (UNBOOKED, Cause.NONE.value): Energy(found.unbooked_millijoules),
+        (UNPLACED, Cause.NONE.value): Energy(found.unplaced_millijoules),
+    }
+    return {group: energy for group, energy in rest.items() if energy.millijoules}
+
+
+def _beside(
+    holder: RunKey, lines: Iterable[GpuBooking], gpus: set[str]
+) -> Iterator[GpuBooking]:
+    """Yield who else holds parts of the same GPUs."""
+    for line in lines:
+        is_shared = line.slots != WHOLE and not gpus.isdisjoint(line.gpus)
+        if is_shared and holder_of(line) != holder:
+            yield line

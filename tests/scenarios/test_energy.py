@@ -1,0 +1,162 @@
+"""Where the energy of a machine went, through the real books and a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from goodput_exporter.domain.energy_meter import TOLERANCE_MILLIJOULES
+from goodput_exporter.domain.energy_totals import UNPLACED
+from tests.fakes.metered import FREE_WATTS, TICK_S, MeteredMachine, watts
+from tests.fakes.ranks import Rank
+
+TOLERANCE_J = TOLERANCE_MILLIJOULES / 1000
+FIRST = (
+    Rank(inc="a" * 16, pid=1)
+    .init(30)
+    .steps(0, 8, each=10)
+    .save(20, 8)
+    .steps(9, 14, each=10)
+)
+SECOND = (
+    Rank(inc="b" * 16, pid=2, begins_s=500)
+    .init(40)
+    .restore(20, 8)
+    .steps(9, 30, each=10)
+)
+ENDS_S = 780
+TRUTH_J = {
+    "initializing": (24 + 34) * 300,
+    "productive": (150 + 160) * 700,
+    "checkpointing": 20 * 400,
+    "restoring": 20 * 200,
+    "recomputing": 60 * 700,
+    "down": 12 * FREE_WATTS,
+}
+"""Of the first GPU, while the run held it: ranks are known alive, and known to be
+gone, six seconds after the fact. Of the rest of the time nobody held it."""
+EDGES = {"initializing": 4, "productive": 6, "down": 4}
+"""Where a state begins or ends, and the power with it; else twice."""
+
+
+@contextmanager
+def machine(path: Path, *, has_counters: bool = True) -> Iterator[MeteredMachine]:
+    """Lend a machine on which a run trains, dies, and redoes six steps."""
+    ledger = path / "ledger.sqlite"
+    lent = MeteredMachine(ledger, FIRST, SECOND, has_counters=has_counters)
+    try:
+        yield lent
+    finally:
+        lent.close()
+
+
+def grown_j(since_s: int, until_s: int) -> int:
+    """Return what both counters grow by, whoever looks."""
+    ranks = [
+        next((r for r in (FIRST, SECOND) if r.begins_s <= at < r.ends_s), None)
+        for at in range(since_s, until_s)
+    ]
+    at_s = range(since_s, until_s)
+    used = sum(watts(rank, at) for rank, at in zip(ranks, at_s, strict=True))
+    return used + FREE_WATTS * len(at_s)
+
+
+def through_s(here: MeteredMachine) -> int:
+    """Return up to which second of the story energy is divided."""
+    return round(here.seconds(here.shown()[""].through_ns))
+
+
+def test_each_state_of_a_run_has_the_energy_that_it_drew(tmp_path: Path) -> None:
+    """A second of each state weighs what the GPU drew in it; the sum is exact."""
+    with machine(tmp_path) as here:
+        here.live(960)
+
+        found = here.shown_joules("story")
+        assert found.keys() == TRUTH_J.keys()
+        for state, truth in TRUTH_J.items():
+            assert abs(found[state] - truth) <= TOLERANCE_J * EDGES.get(state, 2), state
+        assert through_s(here) > ENDS_S
+        assert here.shown_total_j() == grown_j(TICK_S, through_s(here))
+        assert here.ledger.verify() == []
+
+
+def test_what_follows_from_an_interruption_has_its_cause(tmp_path: Path) -> None:
+    """Starting again is the interruption's; the first start is nobody's fault."""
+    with machine(tmp_path) as here:
+        here.live(960)
+
+        groups = here.shown()["story"].groups
+        by_cause = {cause for state, cause in groups if state == "initializing"}
+        assert by_cause == {"none", "unknown"}
+        assert ("recomputing", "unknown") in groups
+
+
+@pytest.mark.parametrize("deaths", [(95, 321, 707), (29, 30, 31, 600, 780)])
+def test_a_death_at_any_second_books_no_energy_twice_and_loses_none(
+    tmp_path: Path, deaths: tuple[int, ...]
+) -> None:
+    """What was read and not written yet is in the next reading; the sum is exact."""
+    with machine(tmp_path) as here:
+        for at_s in deaths:
+            here.live(at_s).die()
+            assert here.shown_total_j() <= grown_j(TICK_S, at_s)
+        here.live(1_200)
+
+        assert here.shown_total_j() == grown_j(TICK_S, through_s(here))
+        assert here.ledger.verify() == []
+        assert UNPLACED not in here.shown_joules("")
+
+
+def test_what_is_drawn_while_nobody_looks_is_in_no_state(tmp_path: Path) -> None:
+    """The counter says how much in four minutes; in which state, nobody knows."""
+    with machine(tmp_path) as here:
+        here.live(540).off(780).die().live(1_200)
+
+        found = here.shown_joules("")
+        away = grown_j(540, 780)
+        assert found[UNPLACED] >= away
+        assert found[UNPLACED] - away <= grown_j(500, 540)
+        assert here.shown_total_j() == grown_j(TICK_S, through_s(here))
+
+
+def test_a_driver_that_hangs_leaves_time_without_energy(tmp_path: Path) -> None:
+    """GPU time of both GPUs that is in the books and has no energy is told apart."""
+    with machine(tmp_path) as here:
+        here.live(560).live(700, looks=False).live(960)
+
+        total = here.shown()["story"].total
+        free = here.shown()[""].total
+        unknown_ns = total.unknown_gpu_ns + free.unknown_gpu_ns
+        assert here.length_s(unknown_ns) == 2 * (700 + TICK_S - 560)
+        assert here.shown_joules("")[UNPLACED] > 0
+        assert here.shown_total_j() == grown_j(TICK_S, through_s(here))
+
+
+def test_a_counter_that_begins_anew_takes_nothing_back(tmp_path: Path) -> None:
+    """After a reload of the driver it shows less; what it hides is in no state."""
+    with machine(tmp_path) as here:
+        before = here.live(600).shown_total_j()
+        here.reload_driver().live(960)
+
+        assert here.shown_total_j() > before
+        missing = grown_j(TICK_S, through_s(here)) - here.shown_total_j()
+        assert 0 <= missing <= TICK_S * (700 + FREE_WATTS)
+        assert here.shown_joules("")[UNPLACED] <= TICK_S * (700 + FREE_WATTS)
+
+
+def test_power_is_integrated_where_nothing_counts_and_said_so(tmp_path: Path) -> None:
+    """What lies between two looks may be on the other side; the basis is told."""
+    with machine(tmp_path, has_counters=False) as here:
+        here.live(960)
+
+        found = here.shown_joules("story")
+        for state, truth in TRUTH_J.items():
+            edges = EDGES.get(state, 2)
+            assert abs(found[state] - truth) <= (TOLERANCE_J + TICK_S * 700) * edges, (
+                state
+            )
+        energy = here.shown()["story"].total
+        assert energy.integrated_millijoules == energy.millijoules
