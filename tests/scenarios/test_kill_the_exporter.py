@@ -283,10 +283,16 @@ def lived(
         return exporter, ledger_conserves(exporter.disk.ledger)
 
 
-def test_fifty_kills_of_one_story_lose_no_time(tmp_path: Path) -> None:
-    """The exporter dies every five seconds, and the book has a single unbroken line."""
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_two_hundred_kills_of_one_story_lose_no_time(tmp_path: Path, seed: int) -> None:
+    """
+    Four times fifty: at any second, and at any moment of a tick.
+
+    The exporter dies every five seconds, and the book has a single unbroken line.
+    A goodbye that it heard and had not written down is an end that nobody saw.
+    """
     exporter, conserves = lived(
-        tmp_path, a_life_with_a_crash(), kills(50, seed=1, away_s=4.0)
+        tmp_path, a_life_with_a_crash(), kills(50, seed=seed, away_s=4.0)
     )
 
     last = exporter.views[-1]
@@ -295,7 +301,7 @@ def test_fifty_kills_of_one_story_lose_no_time(tmp_path: Path) -> None:
     assert min(last.settled.gpu_ns.values()) >= 0
     assert last.steps_first_time <= STEPS
     assert last.steps_first_time + last.steps_redone <= EXECUTED
-    assert last.interruptions == 1
+    assert 1 <= last.interruptions <= 2
 
 
 @pytest.mark.parametrize("seed", range(10))

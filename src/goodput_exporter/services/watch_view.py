@@ -64,7 +64,7 @@ def watch_of(  # noqa: PLR0913 - every part of the aggregator, once
         ),
         waits=waits,
         queues=tracker.waiting_ns(now_ns) if shard.is_first else {},
-        nodes=_nodes(tracker, hearing, now_ns) if shard.is_first else NodesSeen(),
+        nodes=nodes_seen(tracker, hearing, now_ns) if shard.is_first else NodesSeen(),
         pushed=_pushed(inbox, counts, naming),
         unclaimed=tracker.unclaimed,
     )
@@ -84,7 +84,8 @@ def _kind(label: str, standing: Standing) -> KindWatch:
     )
 
 
-def _nodes(tracker: Tracker, hearing: Hearing, now_ns: int) -> NodesSeen:
+def nodes_seen(tracker: Tracker, hearing: Hearing, now_ns: int) -> NodesSeen:
+    """Count nodes by whether they have GPUs and an agent, and what they offer."""
     counts: Counter[tuple[bool, bool]] = Counter()
     capacity: Counter[tuple[str | None, ...]] = Counter()
     allocatable: Counter[tuple[str | None, ...]] = Counter()
