@@ -110,6 +110,11 @@ COMMANDS = {
                     "node_pool",
                 ),
             ),
+            Argument(
+                "--energy",
+                help="of several runs, too, say what their GPUs drew",
+                is_switch=True,
+            ),
         ),
     ),
     "incidents export": Command(

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from goodput_exporter.analysis.energy_used import EnergyUsed
+from goodput_exporter.config.places import load
+from goodput_exporter.domain.energy import Energy
 from goodput_exporter.domain.energy_meter import TOLERANCE_MILLIJOULES
 from goodput_exporter.domain.energy_totals import UNPLACED
+from goodput_exporter.domain.spans import Span
+from goodput_exporter.ledger.energy_rows import drawn_in
+from goodput_exporter.ledger.reader import read_ledger
+from goodput_exporter.services import costs_commands, report_commands
+from goodput_exporter.services.reading_energy import read_energy
+from tests.fakes.gpus import H100
 from tests.fakes.metered import FREE_WATTS, TICK_S, MeteredMachine, watts
-from tests.fakes.ranks import Rank
+from tests.fakes.ranks import Rank, ns
+from tests.fakes.stories import START_S
 
 TOLERANCE_J = TOLERANCE_MILLIJOULES / 1000
 FIRST = (
@@ -160,3 +175,94 @@ def test_power_is_integrated_where_nothing_counts_and_said_so(tmp_path: Path) ->
             )
         energy = here.shown()["story"].total
         assert energy.integrated_millijoules == energy.millijoules
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the ledger of the whole story, with nobody writing it."""
+    folder = tmp_path_factory.mktemp("told")
+    with machine(folder) as here:
+        here.live(540).off(600).die().live(960)
+    return folder / "ledger.sqlite"
+
+
+def read(path: Path, since_s: float = 0, until_s: float = 960) -> EnergyUsed:
+    """Read the energy of a part of the story."""
+    with closing(read_ledger(path)) as ledger:
+        window = Span(ns(START_S + since_s), ns(START_S + until_s))
+        return read_energy(ledger, window)
+
+
+def written_s(path: Path) -> int:
+    """Return up to which second energy is in the ledger: it is written in turns."""
+    with closing(read_ledger(path)) as ledger:
+        drawn = drawn_in(ledger.energy_parts()).values()
+    end_ns = max(line.span.end_ns for lines in drawn for line in lines)
+    return end_ns // ns(1) - START_S
+
+
+def command(path: Path, module: object, **said: object) -> str:
+    """Return what a command prints of a ledger."""
+    flags = ("prices", "from", "to", "last", "format", "out", "rule", "view")
+    more = ("gpu_model", "node_pool", "compare", "attempts", "group_by", "run")
+    chosen = argparse.Namespace(**dict.fromkeys((*flags, *more)) | said)
+    settings = load(environ={}, flags={"ledger.path": str(path)})
+    out = io.StringIO()
+    assert module.main(settings, chosen, out) == 0  # type: ignore[attr-defined] # one of our modules
+    return out.getvalue()
+
+
+def test_the_ledger_says_of_every_window_what_counters_say_in_the_end(
+    told: Path,
+) -> None:
+    """Windows that tile the story sum to it; no millijoule is rounded off."""
+    whole = read(told)
+    cuts = [0, 31.5, 130, 333.25, 590, 700, 960]
+
+    parts = [read(told, *edge) for edge in pairwise(cuts)]
+    for name in (lambda one: one.state, lambda one: one.cause, lambda one: one.run):
+        sums: dict[object, Energy] = {}
+        for part in parts:
+            for group, energy in part.by(name).items():
+                sums[group] = sums.get(group, Energy()) + energy
+        assert sums == whole.by(name)
+    unplaced = sum(part.unplaced_millijoules for part in parts)
+    assert unplaced == whole.unplaced_millijoules
+    drawn = (whole.total.millijoules or 0) + unplaced + whole.unbooked_millijoules
+    assert drawn == grown_j(TICK_S, written_s(told)) * 1000
+
+
+def test_costs_have_the_energy_beside_the_money(told: Path, tmp_path: Path) -> None:
+    """Each table's kilowatt-hours sum to the total, and what is in none is named."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text(
+        f'[[price]]\ngpu_model = "{H100}"\ncurrency = "EUR"\nper_gpu_hour = 2.5\n'
+        "from = 1970-01-01T00:00:00Z\n"
+    )
+    text = command(told, costs_commands, prices=str(prices))
+
+    rows = list(csv.DictReader(io.StringIO(text)))
+    total = next(row for row in rows if row["by"] == "total")
+    for by in ("state", "cause", "run", "node_pool"):
+        known = [row["kwh"] for row in rows if row["by"] == by and row["kwh"]]
+        assert sum(map(Decimal, known)) == Decimal(total["kwh"])
+    by_state = {row["name"]: row for row in rows if row["by"] == "state"}
+    truth = Decimal(TRUTH_J["checkpointing"]) / 3_600_000
+    assert abs(Decimal(by_state["checkpointing"]["kwh"]) - truth) < Decimal("0.0003")
+    assert int(by_state["checkpointing"]["metered_gpu_ns"]) == ns(20)
+    assert {row["name"] for row in rows if row["by"] == "energy"} == {UNPLACED}
+
+
+@pytest.mark.parametrize("form", ["md", "html"])
+def test_a_report_of_a_run_says_what_its_gpus_drew(told: Path, form: str) -> None:
+    """By state and cause, in kilowatt-hours; and how much of the time is known."""
+    text = command(told, report_commands, run=["story"], format=form)
+
+    assert "Energy of the GPUs" in text
+    assert "in the live view" in text
+    assert "of their GPU time lies between samples of energy" in text
+
+
+def test_a_report_of_a_fleet_has_energy_when_it_is_asked_for(told: Path) -> None:
+    """It takes as long as pricing the fleet; without the flag it is left out."""
+    assert "kWh" in command(told, report_commands, format="md", energy=True)

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rollups import GroupKind
-from goodput_exporter.report import telling
+from goodput_exporter.report import energy_lines, telling
 from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
@@ -54,6 +54,7 @@ def _page(made: Sheet) -> Iterator[str]:
     yield from _table(("From (UTC)", "Goodput", "Lost GPU-hours"), _periods(made))
     yield from _list("Reliability", telling.reliability_words(made.reliability, made))
     yield from _list("Checkpoints", made.advice)
+    yield from _energy(made)
     if made.comparison is not None:
         yield from _compared(made.comparison)
     if made.group_by is not None:
@@ -102,6 +103,19 @@ def _lines(
         row = name, amount(line.gpu_hours), amount(line.percent)
         rows.append((*row, amount(line.cost)) if currency else row)
     yield from _table(heads, rows)
+
+
+def _energy(made: Sheet) -> Iterator[str]:
+    if made.energy is None:
+        return
+    yield from _section("Energy of the GPUs")
+    yield from _table(("State", *energy_lines.HEADS), energy_lines.state_lines(made))
+    causes = energy_lines.cause_lines(made)
+    if causes:
+        yield ""
+        yield from _table(("Cause", *energy_lines.HEADS), causes)
+    yield ""
+    yield from (_cell(sentence) for sentence in energy_lines.energy_words(made))
 
 
 def _incidents(made: Sheet) -> Iterator[str]:

@@ -12,7 +12,7 @@ from goodput_exporter import __version__
 from goodput_exporter.analysis.money import NS_PER_HOUR
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.domain.states import RunState
-from goodput_exporter.report import pictures, telling
+from goodput_exporter.report import energy_lines, pictures, telling
 from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
@@ -80,6 +80,16 @@ def _told(made: Sheet) -> dict[str, Any]:
         "incident_count": made.incidents,
         "reliability": telling.reliability_words(made.reliability, made),
         "advice": made.advice,
+        "energy_heads": energy_lines.HEADS,
+        "energy_tables": [
+            (what, lines)
+            for what, lines in (
+                ("State", energy_lines.state_lines(made)),
+                ("Cause", energy_lines.cause_lines(made)),
+            )
+            if lines
+        ],
+        "energy_words": energy_lines.energy_words(made),
         "comparison": None if made.comparison is None else _compared(made.comparison),
         "group_kind": "" if made.group_by is None else KIND_NAME[made.group_by],
         "group_heads": HEADS,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from goodput_exporter.analysis.energy_used import EnergyUsed
 from goodput_exporter.analysis.exposure import Exposure
 from goodput_exporter.analysis.groups import group_accounts
 from goodput_exporter.analysis.histories import History, View
@@ -92,6 +93,8 @@ class Sheet:
         expected: Estimates beside what was realised, in sentences.
         group_by: What the runs are grouped by, if asked for. *groups*: each, the
             largest first; they sum to the whole.
+        energy: What the GPUs drew that the runs held, in the live view; None where
+            nothing of it is known.
     """
 
     subject: str
@@ -113,6 +116,7 @@ class Sheet:
     expected: tuple[str, ...] = ()
     group_by: GroupKind | None = None
     groups: tuple[GroupPart, ...] = ()
+    energy: EnergyUsed | None = None
 
     @property
     def bad_gpu_ns(self) -> int:
@@ -130,6 +134,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
     comparison: Comparison | None = None,
     with_statistics: bool = True,
     group_by: GroupKind | None = None,
+    energy: EnergyUsed | None = None,
 ) -> Sheet:
     """
     Put a report together, and check that all of its parts agree.
@@ -143,6 +148,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         comparison: Two runs or attempts side by side.
         with_statistics: SciPy is installed.
         group_by: By what to group the runs; None groups none.
+        energy: What the GPUs drew that the runs held; None: not known.
 
     Raises:
         AccountingError: Two sums that must agree differ.
@@ -210,6 +216,7 @@ def sheet(  # noqa: PLR0913 - what is reported, and how
         else (),
         group_by=group_by,
         groups=() if group_by is None else _groups(by_run, group_by),
+        energy=energy,
     )
     require_agreement(made)
     return made

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, TextIO
 
-from goodput_exporter.analysis.allocation import Allocation, Rule, allocate
+from goodput_exporter.analysis.allocation import Rule, allocate
+from goodput_exporter.analysis.energy_used import EnergyUsed
 from goodput_exporter.analysis.focus import Billing, focus_csv, focus_rows
 from goodput_exporter.analysis.money import (
-    NS_PER_HOUR,
-    Charge,
-    Cost,
-    amounts,
-    cost_by,
     cost_of,
     verify_reconciles,
 )
 from goodput_exporter.analysis.prices import PriceBook
-from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
@@ -38,42 +30,16 @@ from goodput_exporter.errors import (
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.services.asked_windows import window_of
+from goodput_exporter.services.costs_csv import Bills, in_csv
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.merged_charges import HOUR_NS, Sums
 from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_costs import Books, Used, books_of
+from goodput_exporter.services.reading_energy import read_energy
 from goodput_exporter.services.report_commands import price_book_of
 
-COLUMNS: Final = (
-    "by",
-    "name",
-    "gpu_ns",
-    "gpu_hours",
-    "currency",
-    "cost",
-    "unpriced_gpu_ns",
-)
-DECIMALS: Final = 6
 READINGS: Final = 3
 """How often the books are read anew because somebody folds days meanwhile."""
-
-Name = str | None
-"""A line's name in its table; None is time that has none, an empty field."""
-
-
-def _run(one: Charge) -> Name:
-    return None if one.usage.run is None else str(one.usage.run)
-
-
-GROUPS: Final = MappingProxyType[str, Callable[[Charge], Name]](
-    {
-        "state": lambda one: one.usage.state.value,
-        "cause": lambda one: one.usage.cause.value,
-        "run": _run,
-        "node_pool": lambda one: one.usage.place.node_pool,
-    }
-)
-"""By what a charge is grouped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +56,6 @@ class Wanted:
     rule: Rule
     place: Place | None
     by_hour: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bills:
-    """
-    Every charge of one window.
-
-    Args:
-        window: Which.
-        used: What the books say.
-        charges: What it costs; about exactly the book's GPU time.
-        allocation: The same by team.
-        has_days: Some of it is known by the day only.
-    """
-
-    window: Span
-    used: Used
-    charges: tuple[Charge, ...]
-    allocation: Allocation
-    has_days: bool
 
 
 def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
@@ -193,20 +139,8 @@ def _priced(books: Books, prices: PriceBook, window: Span, wanted: Wanted) -> Bi
     verify_reconciles([cost_of(charged)], used.book_gpu_ns)
     allocation = allocate(charged, books.asked(window, used), wanted.rule)
     verify_reconciles([allocation.total], used.book_gpu_ns)
-    return Bills(window, used, charged, allocation, sums.has_days)
-
-
-def in_csv(found: Bills) -> str:
-    """Return tables by state, cause, run, pool and team; each sums to the total."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for by, group in GROUPS.items():
-        writer.writerows(_rows(by, cost_by(found.charges, group)))
-    writer.writerows(_lines(_teams(found.allocation)))
-    writer.writerows(_rows("total", {None: cost_of(found.charges)}))
-    writer.writerow(("foot", _foot(found), found.used.book_gpu_ns, "", "", "", ""))
-    return text.getvalue()
+    energy = read_energy(books.ledger, window) if used.is_cluster else EnergyUsed()
+    return Bills(window, used, charged, allocation, energy, sums.has_days)
 
 
 def in_focus(found: Bills, cluster: str) -> str:
@@ -239,49 +173,3 @@ def _place(prices: PriceBook, model: str | None, pool: str | None) -> Place | No
         )
         raise ConfigError(msg)
     return Place(model, pool)
-
-
-def _teams(allocation: Allocation) -> dict[tuple[str, Name], Cost]:
-    """Return bills in one table, so that held, shared and left sum to the total."""
-    found: dict[tuple[str, Name], Cost] = {}
-    for team, bill in allocation.bills.items():
-        found["team_held", team] = bill.own
-        found["team_shared", team] = bill.shared
-    found["left_with_cluster", None] = allocation.left
-    return {at: cost for at, cost in found.items() if cost.gpu_ns}
-
-
-def _rows(by: str, costs: Mapping[Name, Cost]) -> list[Sequence[object]]:
-    return _lines({(by, name): cost for name, cost in costs.items()})
-
-
-def _lines(costs: Mapping[tuple[str, Name], Cost]) -> list[Sequence[object]]:
-    money = amounts(costs, decimals=DECIMALS)
-    hours = rounded(
-        {at: cost.gpu_ns for at, cost in costs.items()},
-        per_unit=NS_PER_HOUR,
-        decimals=DECIMALS,
-    )
-    return [
-        (
-            *at,
-            cost.gpu_ns,
-            f"{hours[at]:f}",
-            cost.currency or "",
-            "" if (amount := money[at]) is None else f"{amount:f}",
-            cost.unpriced_gpu_ns,
-        )
-        for at, cost in costs.items()
-    ]
-
-
-def _foot(found: Bills) -> str:
-    if not found.used.is_cluster:
-        return (
-            "run time only: there is no cluster book in this window; GPUs that no run "
-            "asked for are not here; all of the run book's GPU-ns are in each table"
-        )
-    return (
-        "all of the cluster book's GPU-ns (live view) are in each table, exactly; "
-        f"idle GPUs by rule {found.allocation.rule.value}"
-    )

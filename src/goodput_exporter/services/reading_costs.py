@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from goodput_exporter.analysis.holding import usages_of, used
+from goodput_exporter.analysis.holding import InUse, usages_of, used
 from goodput_exporter.analysis.stretches import joined_segments
 from goodput_exporter.analysis.usage import Place, State, Usage, usage_of
 from goodput_exporter.domain.accounting import Segment, is_bad
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.slots import WHOLE
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import BadInputError
@@ -150,15 +151,34 @@ class Books:
 
     def _of_lines(self, day: Span, used_so_far: Used) -> Iterator[Told]:
         """Yield what one day's lines say, in states of the runs that held GPUs."""
+        lines = self._lines(day)
+        for line in lines:
+            used_so_far.book_gpu_ns += line.within(day)
+            used_so_far.hold(line.hold.run, line.hold.team)
+        yield from map(Told, usages_of(self._doing(lines, day)))
+
+    def in_use(self, day: Span, runs: Collection[RunKey] | None = None) -> list[InUse]:
+        """
+        Return what GPUs did on a day that was not folded, or in a part of it.
+
+        Args:
+            day: When.
+            runs: Only the GPUs that these held, and shared ones; None: all.
+        """
+        lines = self._lines(day)
+        if runs is not None:
+            lines = [one for one in lines if one.hold.run in runs or one.slots != WHOLE]
+        return self._doing(lines, day)
+
+    def _lines(self, day: Span) -> list[GpuBooking]:
         written = [line.booking for line in self.ledger.gpu_lines(day)]
-        lines = [
+        return [
             line
             for line in (*written, *self.opened)
             if line.kind is Kind.LIVE and line.span.clip(day)
         ]
-        for line in lines:
-            used_so_far.book_gpu_ns += line.within(day)
-            used_so_far.hold(line.hold.run, line.hold.team)
+
+    def _doing(self, lines: Sequence[GpuBooking], day: Span) -> list[InUse]:
         held = {line.hold.run for line in lines}
         known = {run.key: run for run in self._within(day) if run.key in held}
         unknown = [
@@ -167,7 +187,7 @@ class Books:
             if run.folded_ns is not None and day.start_ns < run.folded_ns
         ]
         segments = {key: self._segments(key, day) for key in known.keys() - {*unknown}}
-        yield from map(Told, usages_of(used(lines, segments, day, unknown)))
+        return used(lines, segments, day, unknown)
 
     def _segments(self, key: RunKey, window: Span) -> list[Segment]:
         return joined_segments(self.ledger.segments(key, window))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TextIO
 
+from goodput_exporter.analysis.energy_used import EnergyUsed
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.prices import PriceBook, parse_prices
 from goodput_exporter.analysis.stretches import Pricing
@@ -38,6 +39,7 @@ from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.new_files import explained, write_text
 from goodput_exporter.services.reading_days import read_runs
+from goodput_exporter.services.reading_energy import read_energy
 from goodput_exporter.services.reading_exposure import read_exposure
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
 
@@ -82,6 +84,8 @@ class Asked:
         compare: Another run, to stand beside the only one.
         attempts: Two attempts of the only run, likewise.
         group_by: What to group the runs by; one of ``GroupKind``.
+        energy: Read what the GPUs of several runs drew, too: of a fleet it takes as
+            long as pricing it. Of one run it is always there.
     """
 
     names: tuple[str, ...] = ()
@@ -97,6 +101,7 @@ class Asked:
     compare: str | None = None
     attempts: tuple[str, ...] = ()
     group_by: str | None = None
+    energy: bool = False
 
 
 def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
@@ -123,6 +128,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         compare=said["compare"],
         attempts=tuple(said["attempts"] or ()),
         group_by=said["group_by"],
+        energy=bool(said.get("energy")),
     )
     with closing(reader_of(settings)) as ledger:
         made = report(ledger, asked, LedgerClock().now_ns())
@@ -166,11 +172,22 @@ def report(ledger: RunReader, asked: Asked, now_ns: int) -> Sheet:
                 comparison=_comparison(ledger, asked, runs, window),
                 with_statistics=has_statistics(),
                 group_by=None if asked.group_by is None else GroupKind(asked.group_by),
+                energy=_energy(ledger, asked, runs, window),
             )
         except AccountingError:
             if not left:
                 raise
     raise AssertionError
+
+
+def _energy(
+    ledger: RunReader, asked: Asked, runs: Sequence[History], window: Span
+) -> EnergyUsed | None:
+    """Read what the runs' GPUs drew, if it is asked for and anything is known."""
+    if len(runs) != 1 and not asked.energy:
+        return None
+    found = read_energy(ledger, window, {run.key for run in runs})
+    return None if found.total.millijoules is None else found
 
 
 def pricing_of(asked: Asked) -> Pricing:
