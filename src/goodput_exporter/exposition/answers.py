@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from goodput_exporter.domain.accounting import Account, Segment
+from goodput_exporter.domain.energy import MILLIJOULES_PER_JOULE
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import Incident, ModelView, RunView, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
@@ -62,6 +63,7 @@ def run_detail(
         incidents=[_interruption(incident) for incident in view.incidents],
         timeline=[_piece(segment) for segment in reading.segments],
         rests_on=_trust(view),
+        energy=_energy(snapshot, view),
     )
 
 
@@ -184,6 +186,32 @@ def _adds_up(reading: Reading) -> schemas.AddsUp:
 def layers(found: LayerRatios) -> schemas.Layers:
     """Answer with the ratios of one account."""
     return schemas.Layers(**asdict(found))
+
+
+def _energy(snapshot: Snapshot, view: RunView) -> schemas.RunEnergy | None:
+    known = () if snapshot.cluster is None else snapshot.cluster.energy
+    found = next((one for one in known if one.key == view.key), None)
+    if found is None:
+        return None
+    return schemas.RunEnergy(
+        through=rfc3339(found.through_ns),
+        shares=[
+            schemas.EnergyShare(
+                state=state,
+                cause=cause,
+                joules=_joules(energy.millijoules),
+                integrated_joules=energy.integrated_millijoules / MILLIJOULES_PER_JOULE,
+                measured_gpu_ns=energy.measured_gpu_ns,
+                unknown_gpu_ns=energy.unknown_gpu_ns,
+            )
+            for (state, cause), energy in found.groups.items()
+        ],
+        joules=_joules(found.total.millijoules),
+    )
+
+
+def _joules(millijoules: int | None) -> float | None:
+    return None if millijoules is None else millijoules / MILLIJOULES_PER_JOULE
 
 
 def _by_window(every: Mapping[str, LayerRatios]) -> dict[str, schemas.Layers]:

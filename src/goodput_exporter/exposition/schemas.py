@@ -193,6 +193,27 @@ class ModelFlops(Shape):
     tokens: int | None
 
 
+class EnergyShare(Shape):
+    """What the GPUs drew in one state, of one cause."""
+
+    state: str
+    cause: str
+    joules: float | None = Field(description="None where none of it was measured.")
+    integrated_joules: float = Field(
+        description="What of it is from samples of power, of GPUs that count none."
+    )
+    measured_gpu_ns: ExactNs = Field(description="GPU time with known energy.")
+    unknown_gpu_ns: ExactNs = Field(description="GPU time without.")
+
+
+class RunEnergy(Shape):
+    """What the GPUs drew that the run held, by what the run was doing; live view."""
+
+    through: Instant = Field(description="Up to where it is divided over states.")
+    shares: list[EnergyShare]
+    joules: float | None
+
+
 class Restarts(Shape):
     """How often a run came back, by what and after what."""
 
@@ -273,6 +294,9 @@ class RunDetail(Shape):
     incidents: list[Interruption] = Field(description="Newest first.")
     timeline: list[Piece]
     rests_on: Trust
+    energy: RunEnergy | None = Field(
+        description="Of the whole run so far; None where it is not known."
+    )
 
 
 class PastAccount(Shape):

@@ -18,6 +18,7 @@ from tests.fakes.asking import get
 from tests.fakes.snapshots import (
     EPOCH_NS,
     bare_run_view,
+    cluster_view,
     health,
     run_view,
     segments,
@@ -75,6 +76,22 @@ def test_the_account_adds_up_to_the_nanosecond() -> None:
         "devices_x_wall_gpu_ns": str(303 * 4 * NS_PER_SECOND),
         "terms": [{"wall_ns": str(303 * NS_PER_SECOND), "devices": 4}],
     }
+
+
+def test_a_run_says_what_its_gpus_drew() -> None:
+    """By state and cause; what was not measured is not zero, and unknown is null."""
+    app = app_with(snapshot(run_view(), cluster=cluster_view()))
+
+    energy = get(app, f"{RUNS}/llama-7b").json()["energy"]
+
+    assert energy["joules"] == 250_001.501
+    assert {one["state"]: one["joules"] for one in energy["shares"]} == {
+        "productive": 250_000.001,
+        "stalled": 1.5,
+        "down": None,
+    }
+    assert energy["shares"][0]["integrated_joules"] == 90_000.0
+    assert get(app_with(), f"{RUNS}/llama-7b").json()["energy"] is None
 
 
 def test_a_hole_is_not_hidden() -> None:
