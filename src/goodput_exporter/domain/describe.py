@@ -17,10 +17,11 @@ from goodput_exporter.domain.corrected import (
     shift,
 )
 from goodput_exporter.domain.fold import Fold, Interruption, reference_of
+from goodput_exporter.domain.pacing import Pacing
 from goodput_exporter.domain.peaks import peak_of, why_no_peak
 from goodput_exporter.domain.ratios import LayerRatios, ratios
 from goodput_exporter.domain.rolling import WINDOWS, Rolling, window_of
-from goodput_exporter.domain.sentences import notes, why
+from goodput_exporter.domain.sentences import held_up, notes, why
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import Incident, ModelView, RunView
 from goodput_exporter.domain.spans import Span
@@ -85,11 +86,13 @@ class Published:
         counted: The counters as committed.
         rolling: The recent windows, from committed entries.
         recent: Committed segments for the page, corrected and joined.
+        pacing: Which ranks the others wait for.
     """
 
     counted: Counted = field(default_factory=Counted)
     rolling: Rolling = field(default_factory=Rolling)
     recent: list[Segment] = field(default_factory=list)
+    pacing: Pacing = field(default_factory=Pacing)
 
     def add(self, bookings: Sequence[Booking], now_ns: int) -> None:
         """Take what has been committed, in the order of its numbers."""
@@ -145,6 +148,10 @@ def view_of(
     state = RunState.UNOBSERVED if last is None else last.state
     model = _model(ahead, counted, around)
     lifetime = _sum(counted.sealed, ahead.book.corrections, tally(segments))
+    by_window = _ratios(published, tail, ahead.book, lifetime, model.peak_flops, now_ns)
+    told_why = why(ahead, state, around.now_ns)
+    if ahead.ended_ns is None:
+        told_why += held_up(state, published.pacing, by_window["5m"].pace)
     return RunView(
         key=ahead.key,
         kind=ahead.kind,
@@ -157,7 +164,7 @@ def view_of(
         state=state,
         state_since_ns=now_ns if last is None else last.span.start_ns,
         cause=Cause.NONE if last is None else last.cause,
-        why=why(ahead, state, around.now_ns),
+        why=told_why,
         asked_devices=ahead.asked,
         devices_are_gpus=_has_gpus(ahead),
         ranks_reporting=_reporting(ahead, around),
@@ -169,7 +176,7 @@ def view_of(
             0, now_ns - min((s.span.start_ns for s in segments), default=now_ns)
         ),
         restated={_pair(key): ns for key, ns in counted.restated.items()},
-        ratios=_ratios(published, tail, ahead.book, lifetime, model.peak_flops, now_ns),
+        ratios=by_window,
         settled=_sum(ahead.book.settled, tally(tail.foreseen)),
         step=_shown_step(ahead.progress.position),
         high_water_step=ahead.progress.high_water,

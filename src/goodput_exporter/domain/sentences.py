@@ -7,8 +7,9 @@ from typing import Final
 
 from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.fold import Fold, Interruption
+from goodput_exporter.domain.pacing import Pacing, WaitedFor
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.domain.states import RunState
+from goodput_exporter.domain.states import Phase, RunState
 
 NO_GPU: Final = (
     "No rank named a GPU, so each rank counts as one device: read GPU time as "
@@ -33,6 +34,28 @@ UNSEEN: Final = (
 FELL_SILENT: Final = (
     "The run fell silent and no exit was seen; its book closed at its last word."
 )
+
+NOBODY_STANDS_OUT: Final = (
+    " Steps take longer than the reference and no rank's phases stand out. Step times "
+    "cannot tell which rank is slow, since all wait for it inside their steps: compare "
+    "what each does before its first collective."
+)
+SLOW_PACE: Final = 0.95
+"""Productive part of step time; below it steps are slow (rule 9)."""
+TOGETHER: Final = (
+    RunState.PRODUCTIVE,
+    RunState.SLOW,
+    RunState.DATA_WAIT,
+    RunState.CHECKPOINTING,
+    RunState.EVALUATING,
+    RunState.OTHER,
+)
+"""What ranks do together, so that one of them may hold up the others."""
+DOING: Final = {
+    Phase.DATA_LOADING: "waits for data",
+    Phase.CHECKPOINT_SAVE: "saves",
+    Phase.EVAL: "evaluates",
+}
 
 
 def notes(fold: Fold, account: Account, *, has_gpus: bool) -> Iterator[str]:
@@ -76,6 +99,31 @@ def why(fold: Fold, state: RunState, now_ns: int) -> str:
         RunState.IDLE: "The ranks have nothing to do, or said goodbye and still run.",
     }
     return sentences.get(state, f"The ranks report {state.value.replace('_', ' ')}.")
+
+
+def held_up(state: RunState, pacing: Pacing, pace: float | None) -> str:
+    """
+    Name who is waited for, or say that nobody can be named; empty if all is well.
+
+    Args:
+        state: What the run does now.
+        pacing: What comparing the ranks has found.
+        pace: The productive part of its step time lately; None is not known.
+    """
+    if state not in TOGETHER or pacing.ranks < 2:  # noqa: PLR2004 - one waits for none
+        return ""
+    if pacing.waited_for:
+        return " " + " ".join(_waited_for(one) for one in pacing.waited_for)
+    is_slow = pace is not None and pace < SLOW_PACE
+    return NOBODY_STANDS_OUT if is_slow else ""
+
+
+def _waited_for(one: WaitedFor) -> str:
+    does = DOING.get(one.phase, "is in a phase of its own")
+    return (
+        f"The others wait for rank {one.rank}, which {does} {one.share:.0%} of its "
+        f"time, the middle rank {one.middle_share:.0%}."
+    )
 
 
 def _down(fold: Fold, incident: Interruption) -> str:

@@ -66,6 +66,7 @@ class Tended:
         # further than the ledger.
         ahead = decode_state(self.state)
         tail = tail_of(ahead, around.now_ns, rules, around.silence_ns)
+        self.published.pacing.look(ahead.lives.values(), around.now_ns)
         self.view = view_of(ahead, tail, self.published, rules, around)
         self.shown = self._basis(self.view, around)
         return self.view
