@@ -7,14 +7,21 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodput_exporter.analysis.energy_shares import (
+    holder_of,
+    not_booked,
+    share_of,
+)
 from goodput_exporter.analysis.gpu_energy import gpu_energy
 from goodput_exporter.analysis.holding import reconcile, usages_of, used
 from goodput_exporter.analysis.money import charges, cost_by, verify_reconciles
 from goodput_exporter.analysis.prices import PriceBook
 from goodput_exporter.domain.accounting import Segment
-from goodput_exporter.domain.energy import drawn
+from goodput_exporter.domain.energy import Energy, drawn
+from goodput_exporter.domain.energy_totals import NOBODY
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.gpu_stands import Category
+from goodput_exporter.domain.slots import WHOLE
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from tests.fakes.bills import H100, books, counter
@@ -120,3 +127,42 @@ def test_energy_is_divided_over_exactly_the_time_of_the_cluster_book(
     assert gpu_ns == time_of(lines, window)
     everything = gpu_energy(metered, used(lines, {LLAMA: book}, whole), whole)
     assert everything.total_millijoules == 3 * 777_000
+
+
+@given(histories(), segments(), windows(), st.integers(0, LONGEST_NS))
+def test_shares_of_energy_are_all_that_gpus_drew(
+    lines: list[GpuBooking], book: list[Segment], window: Span, cut_ns: int
+) -> None:
+    """
+    Every holder's share, nobody's, and what is in no book sum to the counters.
+
+    So counters that go on from window to window neither lose nor repeat anything. Of
+    a GPU that several hold, each cut may round a millijoule another way.
+    """
+    metered = {
+        gpu: drawn(counter((0, 0), (0.0004, 333), (0.001, 777), gpu=gpu))
+        for gpu in ("GPU-0", "GPU-1", "GPU-2")
+    }
+    holders = sorted({NOBODY, *map(holder_of, lines)})
+
+    def shares(inside: Span) -> Energy:
+        told = [
+            share_of(key, lines, book if key == LLAMA else (), metered, inside)
+            for key in holders
+        ]
+        told.append(not_booked(lines, metered, inside))
+        every = (one for each in told for one in each.values())
+        return sum(every, Energy(millijoules=0))
+
+    cut_ns = min(max(cut_ns, window.start_ns), window.end_ns)
+    parts = [
+        shares(one)
+        for one in (Span(window.start_ns, cut_ns), Span(cut_ns, window.end_ns))
+    ]
+    whole = shares(window)
+    is_shared = any(line.slots != WHOLE for line in lines)
+    rounded = (len(lines) + len(book) + 2) * len(holders) * 4 if is_shared else 0
+    grown = sum(one.within(window) for each in metered.values() for one in each)
+    assert abs((whole.millijoules or 0) - grown) <= rounded
+    assert abs(sum(one.millijoules or 0 for one in parts) - grown) <= rounded
+    assert whole.gpu_ns == time_of(lines, window)
