@@ -90,7 +90,8 @@ class Aggregator:
         str,
         Setting(
             "INDEX/COUNT where one process is too little for a cluster, such as `1/3`: "
-            "each books the runs whose hash is its own. Agents push to every shard."
+            "each books the runs whose hash is its own. Agents push to every shard "
+            "(`push.shards`). The count stays as it is for a ledger's life."
         ),
     ] = "0/1"
     most_runs: Annotated[

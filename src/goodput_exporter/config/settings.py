@@ -375,9 +375,20 @@ class Push:
         str | None,
         Setting(
             "The aggregator, such as `http://goodput-aggregator:9909`. Without it "
-            "nothing is pushed, and nothing spooled."
+            "nothing is pushed, and nothing spooled. `{shard}` in it stands for the "
+            "number of a shard, from 0."
         ),
     ] = None
+    shards: Annotated[
+        int,
+        Setting(
+            "How many shards the aggregator has (`aggregator.shard`): each of them is "
+            "pushed to, from a spool of its own.",
+            unit="shards",
+            at_least=1,
+            at_most=64,
+        ),
+    ] = 1
     token_file: Annotated[
         Path | None,
         Setting("Bearer token for the aggregator; read again for each push."),
@@ -393,7 +404,8 @@ class Push:
     spool_mebibytes: Annotated[
         int,
         Setting(
-            "Of batches that wait for the aggregator; the oldest go first.",
+            "Of batches that wait for the aggregator, for each shard; the oldest go "
+            "first.",
             unit="mebibytes",
             at_least=1,
         ),

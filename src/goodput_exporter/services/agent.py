@@ -143,7 +143,7 @@ class Agent:
             doors, tokens=self._tokens, audit=write_audit, may_read=self._readers
         )
         if self._pushing is not None:
-            self._pushing.thread.start()
+            self._pushing.start()
         self._around.start()
         self._ticker.start()
         http = self._settings.http
@@ -241,7 +241,7 @@ class Agent:
 
     def _push(self, seen: Sequence[Observation]) -> None:
         if self._pushing is not None:
-            self._pushing.pusher.take(seen)
+            self._pushing.take(seen)
 
     def _count(self, now_ns: int) -> None:
         """Look which GPUs there should be; the bus changes seldom."""

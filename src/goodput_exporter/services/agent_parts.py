@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from goodput_exporter.ledger.spool.spool import Spool
 from goodput_exporter.services.courier import HttpCourier
 from goodput_exporter.services.node_health import NodeHealth
 from goodput_exporter.services.onlooker import Onlooker
-from goodput_exporter.services.push import Pusher, PushThread
+from goodput_exporter.services.push import STOP_SECONDS, Pusher, PushThread
+from goodput_exporter.services.sharing import Share, urls_of
 from goodput_exporter.sources.cgroup_usage import CgroupUsage
 from goodput_exporter.sources.identity import Pods
 from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods
 from goodput_exporter.sources.nvml.host import Host
 from goodput_exporter.sources.podresources.socket_paths import roots
 from goodput_exporter.sources.podresources.source import Looker, PodResourcesSource
+from goodput_exporter.wire.kinds import Observation
 
 KIBIBYTE = 2**10
 MEBIBYTE = 2**20
@@ -31,17 +34,50 @@ HOUR_NS = 3600 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Pushing:
-    """The way to the aggregator: what seals and sends, where it waits, its thread."""
+class Way:
+    """
+    The way to one shard.
 
+    Args:
+        share: What of a node's news goes there.
+        pusher: Seals and sends it. *spool*: where it waits. *thread*: does both.
+    """
+
+    share: Share
     pusher: Pusher
     spool: Spool
     thread: PushThread
 
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """
+    The way to the aggregator: one per shard, and none waits for another.
+
+    Args:
+        ways: In the order of the shards.
+    """
+
+    ways: tuple[Way, ...]
+
+    def start(self) -> None:
+        """Begin to send."""
+        for way in self.ways:
+            way.thread.start()
+
+    def take(self, seen: Sequence[Observation]) -> None:
+        """Take what sources saw; never waits."""
+        for way in self.ways:
+            way.pusher.take(way.share.of(seen))
+
     def close(self) -> None:
-        """Push once more, spool what is left, and let go of the folder."""
-        self.thread.stop()
-        self.spool.close()
+        """Push once more, spool what is left, and let go of the folders."""
+        for way in self.ways:
+            way.thread.ask_to_stop()
+        ends_s = time.monotonic() + STOP_SECONDS
+        for way in self.ways:
+            way.thread.stop(max(0.0, ends_s - time.monotonic()))
+            way.spool.close()
 
 
 def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
@@ -54,8 +90,14 @@ def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
     wanted = settings.push
     if wanted.url is None:
         return None
+    urls = urls_of(wanted.url, wanted.shards)
+    return Pushing(tuple(_way(settings, clock, *each) for each in enumerate(urls)))
+
+
+def _way(settings: Settings, clock: LedgerClock, index: int, url: str) -> Way:
+    wanted = settings.push
     courier = HttpCourier(
-        wanted.url,
+        url,
         clock.now_ns,
         token_file=wanted.token_file,
         tls=_tls(wanted.ca_file),
@@ -63,9 +105,9 @@ def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
     bounds = Bounds(
         disk_bytes=wanted.spool_mebibytes * MEBIBYTE,
         age_ns=round(wanted.spool_hours * HOUR_NS),
-        memory_bytes=wanted.memory_kibibytes * KIBIBYTE,
+        memory_bytes=wanted.memory_kibibytes * KIBIBYTE // wanted.shards,
     )
-    spool = Spool(settings.agent.folder / "spool", bounds)
+    spool = Spool(settings.agent.folder / spool_name(index), bounds)
     # An agent is called as its node is: the aggregator waits for nodes.
     node = settings.identity.node
     pusher = Pusher(
@@ -77,7 +119,12 @@ def pushing_of(settings: Settings, clock: LedgerClock) -> Pushing | None:
         chance=random.random,
         every_seconds=wanted.every_seconds,
     )
-    return Pushing(pusher, spool, PushThread(pusher))
+    return Way(Share(index), pusher, spool, PushThread(pusher))
+
+
+def spool_name(index: int) -> str:
+    """Return the folder of what waits for a shard."""
+    return f"spool-{index}" if index else "spool"
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from goodput_exporter.domain.holdings import Attributed
 from goodput_exporter.domain.node_view import (
     AttributionView,
@@ -49,29 +51,51 @@ def attribution_view(
 
 
 def push_view(pushing: Pushing | None) -> PushView | None:
-    """Return what has become of what was seen."""
+    """
+    Return what has become of what was seen.
+
+    With several shards counts are sums over them, and the rest is of the one that
+    is furthest behind: what it lacks is not delivered.
+    """
     if pushing is None:
         return None
-    counts, waiting = pushing.pusher.counts, pushing.spool.waiting()
+    counts = [way.pusher.counts for way in pushing.ways]
+    waiting = [way.spool.waiting() for way in pushing.ways]
+    losses = [way.spool.losses for way in pushing.ways]
+    delivered = [one.delivered_ns for one in counts]
+    oldest = [one.oldest_ns for one in waiting if one.oldest_ns is not None]
+    offsets = [one.offset.ns for one in counts if one.offset is not None]
     return PushView(
         batches={
-            "applied": counts.applied,
-            "duplicate": counts.duplicates,
-            "refused": counts.refused,
+            "applied": sum(one.applied for one in counts),
+            "duplicate": sum(one.duplicates for one in counts),
+            "refused": sum(one.refused for one in counts),
         },
-        failures=counts.failures,
-        lost={"overflow": counts.overflow, "unsendable": counts.unsendable},
-        delivered_ns=counts.delivered_ns,
-        offset_ns=None if counts.offset is None else counts.offset.ns,
-        waiting_batches=waiting.records,
-        waiting_bytes=waiting.bytes,
-        oldest_ns=waiting.oldest_ns,
-        is_durable=waiting.is_durable,
+        failures=sum(one.failures for one in counts),
+        lost={
+            "overflow": sum(one.overflow for one in counts),
+            "unsendable": sum(one.unsendable for one in counts),
+        },
+        delivered_ns=_last_of_all(delivered),
+        offset_ns=max(offsets, key=abs, default=None),
+        waiting_batches=sum(one.records for one in waiting),
+        waiting_bytes=sum(one.bytes for one in waiting),
+        oldest_ns=min(oldest, default=None),
+        is_durable=all(one.is_durable for one in waiting),
         dropped={
-            reason.value: Dropped(loss.records, loss.bytes)
-            for reason, loss in pushing.spool.losses.items()
+            reason.value: Dropped(
+                sum(one[reason].records for one in losses),
+                sum(one[reason].bytes for one in losses),
+            )
+            for reason in losses[0]
         },
     )
+
+
+def _last_of_all(instants: Sequence[int | None]) -> int | None:
+    """Return until when all have everything; None where one never had."""
+    known = [one for one in instants if one is not None]
+    return min(known) if len(known) == len(instants) else None
 
 
 def said_of_guessing(onlooker: Onlooker | None, now_ns: int) -> str:

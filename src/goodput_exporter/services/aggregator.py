@@ -37,7 +37,7 @@ from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace
 from goodput_exporter.services.naming import Naming
 from goodput_exporter.services.replica import Replica
-from goodput_exporter.services.sharding import Shard, parse_shard
+from goodput_exporter.services.sharding import Shard, parse_shard, require_same
 from goodput_exporter.services.waited import Waited
 from goodput_exporter.services.watch_view import Hearing, watch_of
 from goodput_exporter.sources.kubernetes.client import ApiServer
@@ -134,6 +134,8 @@ class Aggregator:
 
     def _resume(self, meta: Mapping[str, str]) -> None:
         """Take up what an earlier leader left, before anything new is heard."""
+        kept = (run.key for run in self._ledger.runs())
+        self._unnoted = require_same(self._shard, meta, kept)
         self._inbox = Inbox(meta)
         self._naming.resume(meta, self._clock.now_ns())
         folds = self._journal.resume(self._clock.now_ns())
@@ -169,6 +171,8 @@ class Aggregator:
         is_committed = self._journal.tick(now_ns, meta)
         self._naming.settle(is_committed=is_committed)
         self._waited.settle(is_committed=is_committed)
+        if is_committed:
+            self._unnoted = {}
         self._inbox.settle(is_committed=is_committed)
         answer(asked, is_committed=is_committed)
         return self._snapshot(pace, now_ns)
@@ -206,7 +210,7 @@ class Aggregator:
     def _news(self, now_ns: int) -> dict[str, str]:
         """Return what a later leader must know and does not yet."""
         self._waited.look(now_ns, self._kinds)
-        news = {**self._naming.news(), **self._waited.news()}
+        news = {**self._unnoted, **self._naming.news(), **self._waited.news()}
         if self._is_watching and now_ns - self._seen_ns >= SEEN_EVERY_NS:
             self._seen_ns = now_ns
             news[SEEN] = str(now_ns)

@@ -37,6 +37,8 @@ LONGEST_PAUSE_SECONDS: Final = 20.0
 """Short enough to begin catching up soon after the aggregator is back."""
 LAST_SECONDS: Final = 3.0
 """For the last push before the end; Kubernetes gives a pod 30 s for all of it."""
+STOP_SECONDS: Final = 2 * LAST_SECONDS
+"""For a request that is under way, and for the last push."""
 LONGEST_WISH_SECONDS: Final = 60.0
 """An aggregator that asks for a longer pause is asked again after this one."""
 OK: Final = 200
@@ -355,14 +357,18 @@ class PushThread(threading.Thread):
                 pause = EVERY_SECONDS
         self._pusher.finish()
 
-    def stop(self, seconds: float = 2 * LAST_SECONDS) -> None:
+    def ask_to_stop(self) -> None:
+        """Let it push once more and end, and do not wait for that."""
+        self._stop_asked.set()
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
         """
         Push once more and end; what nobody takes in time stays in the spool.
 
         Args:
             seconds: As long as this waits for a request under way, and for the last.
         """
-        self._stop_asked.set()
+        self.ask_to_stop()
         if self.is_alive():
             self.join(seconds)
         self._pusher.abandon()

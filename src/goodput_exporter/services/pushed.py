@@ -6,23 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from goodput_exporter.config import Settings
-from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.node_view import IngestView
-from goodput_exporter.domain.observations import (
-    Delivered,
-    GpuSample,
-    RankExited,
-    RankReport,
-)
+from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.ingest.app import beside, ingest_app
 from goodput_exporter.ingest.inbox import Inbox
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.ingest.requests import App
 from goodput_exporter.ingest.senders import TokenFile, from_this_machine
 from goodput_exporter.services.journal import Journal
+from goodput_exporter.wire.kinds import OF_RUNS
 
-BOOKED: Final = (RankReport, RankExited, Delivered, Evidence)
-"""What books of runs are made of; the rest is for a book of GPUs."""
 KEEP_ALIVE_SECONDS: Final = 30
 """An agent pushes every 5 s, and waits up to 20 s after trouble."""
 
@@ -60,7 +53,7 @@ class Pushed:
         drained = self._inbox.drain()
         for delivery in drained.deliveries:
             told = delivery.observations
-            journal.take((o for o in told if isinstance(o, BOOKED)), delivery.agent)
+            journal.take((o for o in told if isinstance(o, OF_RUNS)), delivery.agent)
             names = {o.uuid: o.name for o in told if isinstance(o, GpuSample)}
             self.gpu_names.update(names)
         return drained.meta

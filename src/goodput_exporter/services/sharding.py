@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final
 
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.errors import ConfigError
+from goodput_exporter.errors import ConfigError, LedgerError
+
+META: Final = "shards"
+"""The name in the ledger's meta of how many shards its runs are divided over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +60,38 @@ def parse_shard(text: str) -> Shard:
         msg = f"aggregator.shard: {text!r} is none; write INDEX/COUNT, such as 0/3"
         raise ConfigError(msg)
     return Shard(int(index), int(count))
+
+
+def require_same(
+    shard: Shard, meta: Mapping[str, str], runs: Iterable[RunKey]
+) -> dict[str, str]:
+    """
+    Make sure that a ledger's runs are divided as they were before.
+
+    With another count most runs would go on in another shard's ledger, which has
+    nothing of them and would book their past once more.
+
+    Args:
+        shard: Ours.
+        meta: All of the ledger's.
+        runs: Those in the ledger; looked at where it does not tell its count.
+
+    Returns:
+        What is to be committed to its meta.
+
+    Raises:
+        LedgerError: They were divided otherwise.
+    """
+    noted = meta.get(META)
+    if noted == str(shard.count):
+        return {}
+    strange = None if noted else next((k for k in runs if not shard.owns(k)), None)
+    if noted or strange:
+        was = f"was kept as one of {noted}" if noted else f"holds another's: {strange}"
+        msg = (
+            f"aggregator.shard: {shard.index}/{shard.count}, and the ledger {was}; "
+            "runs would be booked twice. Set the count that it had, or begin with "
+            "new ledgers for all shards"
+        )
+        raise LedgerError(msg)
+    return {META: str(shard.count)}

@@ -46,6 +46,9 @@ Observation = (
 )
 """Everything that an agent may tell."""
 
+OF_RUNS: Final = (RankReport, RankExited, Delivered, Evidence)
+"""What books of runs are made of; the rest is for a book of GPUs."""
+
 Row = tuple[Any, ...]
 """The values of one observation, in the order of its kind's names."""
 

@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.errors import ConfigError
-from goodput_exporter.services.sharding import Shard, parse_shard, shard_of
+from goodput_exporter.errors import ConfigError, LedgerError
+from goodput_exporter.services.sharding import (
+    Shard,
+    parse_shard,
+    require_same,
+    shard_of,
+)
 
 names = st.text(min_size=1, max_size=20)
 
@@ -45,3 +50,35 @@ def test_the_first_shard_tells_what_is_nobodys() -> None:
     """Nodes and queues would be counted once per shard otherwise."""
     assert parse_shard("0/3").is_first
     assert not parse_shard("1/3").is_first
+
+
+@given(st.lists(st.builds(RunKey, names, names, names)), st.integers(1, 8))
+def test_a_ledger_goes_on_with_its_own_count(keys: list[RunKey], count: int) -> None:
+    """A new one notes it, and so does one that was kept before counts were noted."""
+    shard = Shard(0, count)
+    own = [key for key in keys if shard.owns(key)]
+
+    noted = require_same(shard, {}, own)
+
+    assert noted
+    assert require_same(shard, noted, own) == {}
+
+
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_a_ledger_is_not_divided_anew(before: int, after: int) -> None:
+    """Its runs' past would be booked again by the shards that have nothing of it."""
+    noted = require_same(Shard(0, before), {}, [])
+
+    if before == after:
+        assert require_same(Shard(0, after), noted, []) == {}
+    else:
+        with pytest.raises(LedgerError, match=f"one of {before};"):
+            require_same(Shard(0, after), noted, [])
+
+
+def test_a_ledger_of_one_process_is_not_taken_for_a_shards() -> None:
+    """It was kept before counts were noted, and holds a run that is another's."""
+    runs = [RunKey("prod", "ml", name) for name in ("llama", "t5")]
+
+    with pytest.raises(LedgerError, match="holds another's: prod/ml/t5;"):
+        require_same(Shard(0, 3), {}, runs)
