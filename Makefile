@@ -80,8 +80,8 @@ dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m helm.generate
 
 .PHONY: soak
-soak: $(DEV_READY)  ## Leave an agent on for half an hour, and for a day that is compressed
-	@$(BIN)/python -m pytest tests/soak -m soak -s $(ARGS)
+soak: $(DEV_READY)  ## Leave an agent on for half an hour; kill the leader twenty times, at full length
+	@$(BIN)/python -m pytest tests/soak tests/cluster -m soak -s $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges
