@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from goodput_exporter.domain.energy_totals import UNBOOKED, UNPLACED
+from goodput_exporter.domain.energy_totals import LATE, UNBOOKED, UNPLACED
 from goodput_exporter.domain.gpu_stands import Category, Reason
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rolling import WINDOWS
@@ -82,7 +82,7 @@ EXCEPT: Final[Mapping[tuple[str, str], Values | None]] = MappingProxyType(
         ("goodput_cluster_gpu_seconds_total", "reason"): _all(Reason),
         ("goodput_cluster_gpus", "reason"): _all(Reason),
         ("goodput_cluster_energy_joules_total", "category"): (
-            _CATEGORIES | _words(UNBOOKED, UNPLACED)
+            _CATEGORIES | _words(LATE, UNBOOKED, UNPLACED)
         ),
         ("goodput_gpu_nvlinks", "state"): _words("active", "inactive"),
         ("goodput_node_gpus_by_state", "state"): _words(

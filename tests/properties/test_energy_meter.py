@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.energy import Drawn
-from goodput_exporter.domain.energy_meter import (
+from goodput_exporter.domain.energy_line import (
     LONGEST_LINE_NS,
     TOLERANCE_MILLIJOULES,
-    EnergyPart,
-    NodeMeter,
 )
+from goodput_exporter.domain.energy_meter import EnergyPart, NodeMeter
 from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 

@@ -16,7 +16,7 @@ import pytest
 from goodput_exporter.analysis.energy_used import EnergyUsed
 from goodput_exporter.config.places import load
 from goodput_exporter.domain.energy import Energy
-from goodput_exporter.domain.energy_meter import TOLERANCE_MILLIJOULES
+from goodput_exporter.domain.energy_line import TOLERANCE_MILLIJOULES
 from goodput_exporter.domain.energy_totals import UNPLACED
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.ledger.energy_rows import drawn_in

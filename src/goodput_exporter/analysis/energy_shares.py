@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from goodput_exporter.analysis.gpu_energy import Metered, energy_of_each
 from goodput_exporter.analysis.holding import InUse, used
 from goodput_exporter.analysis.usage import Category
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.energy import Energy
-from goodput_exporter.domain.energy_totals import NOBODY, UNBOOKED, UNPLACED
+from goodput_exporter.domain.energy_totals import (
+    LATE,
+    NOBODY,
+    UNBOOKED,
+    UNPLACED,
+)
 from goodput_exporter.domain.gpu_bookings import GpuBooking
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.slots import WHOLE
@@ -77,6 +82,33 @@ def not_booked(lines: Iterable[GpuBooking], metered: Metered, window: Span) -> G
         (UNPLACED, Cause.NONE.value): Energy(found.unplaced_millijoules),
     }
     return {group: energy for group, energy in rest.items() if energy.millijoules}
+
+
+def late_share(
+    lines: Sequence[GpuBooking],
+    late: Metered,
+    since_ns: int,
+    through_ns: Callable[[RunKey], int],
+) -> Groups:
+    """
+    Return what GPUs drew in time that was divided before it was told of.
+
+    Args:
+        lines: Of the cluster book, of everybody, from *since_ns* on.
+        late: What was told of since.
+        since_ns: Where the first of it begins.
+        through_ns: Up to where each holder's time was divided.
+    """
+    found = Energy()
+    for holder in dict.fromkeys(map(holder_of, lines)):
+        if since_ns < through_ns(holder):
+            window = Span(since_ns, through_ns(holder))
+            share = share_of(holder, lines, (), late, window)
+            found = sum(share.values(), found)
+    if since_ns < through_ns(NOBODY):
+        rest = not_booked(lines, late, Span(since_ns, through_ns(NOBODY)))
+        found = sum(rest.values(), found)
+    return {(LATE, Cause.NONE.value): Energy(found.millijoules)}
 
 
 def _beside(

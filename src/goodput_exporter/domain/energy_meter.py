@@ -1,10 +1,8 @@
 """
 A node's samples of energy as few straight lines, and nothing of their sum lost.
 
-A counter that grows evenly needs no reading but its first and its last. A line ends
-where the next reading would leave one between its ends further off the straight than
-``TOLERANCE_MILLIJOULES``; both ends are readings, so the sum of all lines is exactly
-what the counter grew by. A device without a counter has its power integrated between
+Both ends of a line are readings, so the sum of all lines is exactly what the counter
+grew by. A device without a counter has its power integrated between
 samples, and its lines say so.
 """
 
@@ -19,13 +17,10 @@ from goodput_exporter.domain.energy import (
     MILLIJOULES_PER_JOULE,
     Drawn,
 )
+from goodput_exporter.domain.energy_line import Line
 from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 
-TOLERANCE_MILLIJOULES: Final = 500 * MILLIJOULES_PER_JOULE
-"""What a GPU of 700 W draws in 0.7 s: less than samples of 5 s leave open anyway."""
-LONGEST_LINE_NS: Final = 60 * NS_PER_SECOND
-"""A line is kept when it ends, so what is kept is at most so far behind."""
 PART_NS: Final = 600 * NS_PER_SECOND
 """The lines of a node that end within so long are kept together."""
 NANOJOULES_PER_MILLIJOULE: Final = 1_000_000
@@ -47,66 +42,6 @@ class Tip:
     at_ns: int
     millijoules: int | None = None
     watts: float | None = None
-
-
-@dataclass(slots=True)
-class Line:
-    """
-    What one GPU drew since the last reading that is kept.
-
-    Args:
-        start_ns, end_ns: Two readings; equal while there is one.
-        millijoules: The growth between them.
-        lowest, highest: Between which slopes, in millijoules per nanoseconds, a line
-            passes every reading near enough; None before there is one between.
-    """
-
-    start_ns: int
-    end_ns: int
-    millijoules: int = 0
-    integrated: bool = False
-    lowest: tuple[int, int] | None = None
-    highest: tuple[int, int] | None = None
-
-    def takes(self, at_ns: int, growth: int) -> bool:
-        """Tell whether the line may go on to a new reading."""
-        length_ns = at_ns - self.start_ns
-        if length_ns > LONGEST_LINE_NS:
-            return False
-        if self.end_ns == self.start_ns:
-            return True
-        lowest, highest = self._bounds()
-        total = self.millijoules + growth
-        return (
-            lowest[0] * length_ns <= total * lowest[1]
-            and total * highest[1] <= highest[0] * length_ns
-        )
-
-    def go_on(self, at_ns: int, growth: int) -> None:
-        """Go on to a reading that ``takes`` has approved of."""
-        if self.end_ns > self.start_ns:
-            self.lowest, self.highest = self._bounds()
-        self.end_ns = at_ns
-        self.millijoules += growth
-
-    def drawn(self) -> Drawn | None:
-        """Return the line as it stands; None of a single reading."""
-        if self.end_ns == self.start_ns:
-            return None
-        span = Span(self.start_ns, self.end_ns)
-        return Drawn(span, self.millijoules, placed=True, integrated=self.integrated)
-
-    def _bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the bounds with the newest reading as one between the ends."""
-        length_ns = self.end_ns - self.start_ns
-        low = self.millijoules - TOLERANCE_MILLIJOULES, length_ns
-        high = self.millijoules + TOLERANCE_MILLIJOULES, length_ns
-        if self.lowest is None or self.highest is None:
-            return low, high
-        return (
-            low if _is_steeper(low, self.lowest) else self.lowest,
-            high if _is_steeper(self.highest, high) else self.highest,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +86,14 @@ class NodeMeter:
         tips: The newest reading of each GPU.
         parts: Lines that ended, by part and GPU: those of the newest part and of the
             one before it. Earlier ones are kept for good.
+        ended: Lines that have ended since somebody emptied it, by GPU.
     """
 
     node: str
     tips: dict[str, Tip] = field(default_factory=dict)
     parts: dict[int, dict[str, list[Drawn]]] = field(default_factory=dict)
     _open: dict[str, Line] = field(default_factory=dict)
+    ended: dict[str, list[Drawn]] = field(default_factory=dict)
     _newest: int = 0
     _changed: set[int] = field(default_factory=set)
 
@@ -237,6 +174,8 @@ class NodeMeter:
         """
         for part in parts:
             self.parts[part.start_ns] = part.drawn()
+            for gpu, line in part.open.items():
+                self.ended.setdefault(gpu, []).append(line)
             self.tips = dict(part.tips) or self.tips
             self._newest = part.start_ns
         for gpu, tip in self.tips.items():
@@ -289,6 +228,7 @@ class NodeMeter:
     def _keep(self, gpu: str, drawn: Drawn) -> None:
         start_ns = part_of(drawn.span.end_ns)
         self.parts.setdefault(start_ns, {}).setdefault(gpu, []).append(drawn)
+        self.ended.setdefault(gpu, []).append(drawn)
         self._changed.add(start_ns)
 
 
@@ -315,7 +255,3 @@ def _growth(last: Tip, tip: Tip) -> int | None:
         mean_watts = (last.watts + tip.watts) / 2
         return round(mean_watts * (tip.at_ns - last.at_ns) / NANOJOULES_PER_MILLIJOULE)
     return None
-
-
-def _is_steeper(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] * other[1] > other[0] * one[1]

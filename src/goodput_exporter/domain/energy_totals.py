@@ -14,6 +14,8 @@ NOBODY: Final = RunKey("", "", "")
 
 UNBOOKED: Final = "unbooked"
 """In the place of a category: drawn while neither book says what the GPU did."""
+LATE: Final = "late"
+"""Likewise: told of when its time was divided already; the ledger has it by state."""
 UNPLACED: Final = "unplaced"
 """Likewise: drawn across a gap between samples, or a restart of the driver."""
 

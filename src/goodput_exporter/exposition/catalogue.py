@@ -287,8 +287,9 @@ RUN_ENERGY_TIME: Final = counter(
 )
 CLUSTER_ENERGY: Final = counter(
     "goodput_cluster_energy_joules_total",
-    "Energy of GPUs that no run held, by category; unplaced was drawn across gaps "
-    "between samples, unbooked while the cluster book did not know the GPU.",
+    "Energy of GPUs that no run held, by category. In no state is what is unplaced "
+    "(drawn across gaps between samples), late (told of when its time was sealed) or "
+    "unbooked (of GPUs that the cluster book did not know then).",
     *("category", "basis"),
     unit="joules",
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from goodput_exporter.analysis.energy_shares import (
     Groups,
     holder_of,
+    late_share,
     not_booked,
     share_of,
 )
@@ -111,7 +112,6 @@ class EnergyBookkeeper:
             is_open: What of it is in no line yet.
         """
         self._written_ns = now_ns
-        totals = self._divided(now_ns, line_ns, is_open)
         parts = [
             part
             for node, meter in self._meters.items()
@@ -119,6 +119,7 @@ class EnergyBookkeeper:
                 is_silent=now_ns - self._heard_ns[node] > LONGEST_GAP_NS
             )
         ]
+        totals = self._divided(now_ns, line_ns, is_open)
         self._deciding_ns = {
             node: meter.ended_ns() for node, meter in self._meters.items()
         }
@@ -129,7 +130,6 @@ class EnergyBookkeeper:
         if batch is NO_ENERGY:
             return
         self._totals |= batch.totals
-        self._moving |= batch.totals.keys()
         self._ended_ns |= self._deciding_ns
 
     def view(self) -> tuple[EnergyTotals, ...]:
@@ -144,12 +144,15 @@ class EnergyBookkeeper:
             return {}
         try:
             found = self._divide(self._ledger, through_ns, is_open)
+            found |= self._late(self._ledger, found, is_open)
         except GoodputError:
             if not self._is_failing:
                 _log.exception("energy cannot be divided over states; it waits")
             self._is_failing = True
             return {}
         self._is_failing = False
+        for meter in self._meters.values():
+            meter.ended.clear()
         return found
 
     def _through_ns(self, now_ns: int, line_ns: int | None) -> int | None:
@@ -170,15 +173,10 @@ class EnergyBookkeeper:
         if since_ns >= through_ns:
             return {}
         window = Span(since_ns, through_ns)
-        written = (line.booking for line in ledger.gpu_lines(window))
-        lines = [
-            line
-            for line in (*written, *is_open)
-            if line.kind is Kind.LIVE and line.span.clip(window) is not None
-        ]
+        lines = _lines(ledger, is_open, window)
         metered = self._metered(ledger, window)
         holders = dict.fromkeys(map(holder_of, lines))
-        self._moving &= holders.keys()
+        self._moving = set(holders)
         found = [self._go_on(ledger, key, lines, metered, window) for key in holders]
         found.append(self._of_nobody(lines, metered, window))
         return {totals.key: totals for totals in found if totals is not None}
@@ -194,16 +192,18 @@ class EnergyBookkeeper:
         """Divide what is new of one run; None where nothing can be."""
         if key == NOBODY:
             return None
-        totals = self._totals.get(key) or ledger.energy_totals(key)
-        totals = totals or EnergyTotals(key, window.start_ns)
+        known = self._totals.get(key)
+        totals = known or ledger.energy_totals(key) or EnergyTotals(key, 0)
         since_ns = max(totals.through_ns, window.start_ns)
         if since_ns >= window.end_ns:
             return None
+        # One that waits for its book is remembered, so that others do not pass it by.
+        waits = None if known else EnergyTotals(key, since_ns, totals.groups)
         segments = list(ledger.segments(key, Span(since_ns, window.end_ns)))
         booked_ns = max((one.span.end_ns for one in segments), default=since_ns)
         through_ns = min(window.end_ns, max(booked_ns, window.end_ns - PATIENCE_NS))
         if since_ns >= through_ns:
-            return None
+            return waits
         share = share_of(key, lines, segments, metered, Span(since_ns, through_ns))
         return _added(totals, share, through_ns)
 
@@ -219,6 +219,37 @@ class EnergyBookkeeper:
         rest = not_booked(lines, metered, since)
         return _added(_added(totals, share, window.end_ns), rest, window.end_ns)
 
+    def _late(
+        self,
+        ledger: Ledger,
+        found: Mapping[RunKey, EnergyTotals],
+        is_open: Sequence[GpuBooking],
+    ) -> dict[RunKey, EnergyTotals]:
+        """Add what was drawn in time that was divided before it was told of."""
+        nobody = self._totals.get(NOBODY)
+        if nobody is None:
+            return {}
+        late: dict[str, list[Drawn]] = {}
+        for meter in self._meters.values():
+            for gpu, lines in meter.ended.items():
+                late.setdefault(gpu, []).extend(
+                    line for line in lines if line.span.start_ns < nobody.through_ns
+                )
+        starts = [line.span.start_ns for lines in late.values() for line in lines]
+        if not starts:
+            return {}
+
+        def through_ns(key: RunKey) -> int:
+            known = self._totals.get(key) or ledger.energy_totals(key)
+            # Of one that is met for the first time nothing was divided before.
+            return min(starts) if known is None else known.through_ns
+
+        reaching = Span(min(starts), nobody.through_ns)
+        told = _lines(ledger, is_open, reaching)
+        share = late_share(told, late, reaching.start_ns, through_ns)
+        whole = found.get(NOBODY, nobody)
+        return {NOBODY: _added(whole, share, whole.through_ns)}
+
     def _since_ns(self, through_ns: int) -> int:
         """Return from when on something may be left to divide."""
         if NOBODY not in self._totals:
@@ -227,19 +258,41 @@ class EnergyBookkeeper:
                 for meter in self._meters.values()
             )
             return min((line.span.start_ns for line in lines), default=through_ns)
-        known = [self._totals[key].through_ns for key in self._moving | {NOBODY}]
+        known = [
+            self._totals[key].through_ns
+            for key in self._moving | {NOBODY}
+            if key in self._totals
+        ]
         return max(min(known), self._totals[NOBODY].through_ns - PATIENCE_NS)
 
     def _metered(self, ledger: Ledger, window: Span) -> dict[str, list[Drawn]]:
         """Return what GPUs drew, from memory where it reaches so far back."""
+        older: list[EnergyPart] = []
         if any(meter.kept_ns > window.start_ns for meter in self._meters.values()):
-            return drawn_in(ledger.energy_parts(window))
-        found: dict[str, list[Drawn]] = {}
+            older = [
+                part
+                for part in ledger.energy_parts(window)
+                if part.node not in self._meters
+                or part.start_ns < self._meters[part.node].kept_ns
+            ]
+        found = drawn_in(older)
         for meter in self._meters.values():
             for gpu, lines in meter.by_gpu().items():
                 inside = [one for one in lines if one.span.clip(window) is not None]
                 found.setdefault(gpu, []).extend(inside)
         return found
+
+
+def _lines(
+    ledger: Ledger, is_open: Iterable[GpuBooking], window: Span
+) -> list[GpuBooking]:
+    """Return the committed live lines that reach into a window."""
+    written = (line.booking for line in ledger.gpu_lines(window))
+    return [
+        line
+        for line in (*written, *is_open)
+        if line.kind is Kind.LIVE and line.span.clip(window) is not None
+    ]
 
 
 def _added(totals: EnergyTotals, share: Groups, through_ns: int) -> EnergyTotals:
