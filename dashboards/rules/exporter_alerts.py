@@ -21,6 +21,13 @@ def _refused() -> str:
     return f"{rejected} / ({accepted} > 0)"
 
 
+def _unscraped() -> str:
+    by = ("cluster",)
+    heard = largest('goodput_nodes{gpu="true",agent="present"}', by)
+    scraped = "count by (cluster) (count by (cluster, gpu_node) (goodput_node_gpus))"
+    return f"{heard} - ({scraped} or {heard} * 0)"
+
+
 EXPORTER_ALERTS: Final = (
     Alert(
         name="GoodputExporterAbsent",
@@ -55,6 +62,17 @@ EXPORTER_ALERTS: Final = (
         lasting="10m",
         summary="{{ $value }} nodes with GPUs have had no agent for 10 minutes.",
         first="Compare the DaemonSet's desired pods with the GPU nodes and taints.",
+    ),
+    Alert(
+        name="GoodputAgentsNotScraped",
+        severity=Severity.TICKET,
+        main=Condition(_unscraped(), "> 0"),
+        lasting="15m",
+        summary=(
+            "The agents of {{ $value }} nodes deliver to the aggregator and are not "
+            "scraped; no alert about the GPUs of these nodes can fire."
+        ),
+        first="Look at Prometheus' targets: does it select the agents' monitor?",
     ),
     Alert(
         name="GoodputWatchStale",

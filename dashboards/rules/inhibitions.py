@@ -60,7 +60,12 @@ INHIBITIONS: Final = (
     ),
     Inhibition(
         "GoodputExporterAbsent",
-        ("GoodputExporterBlind", "GoodputAgentMissing", "GoodputWatchStale"),
+        (
+            "GoodputExporterBlind",
+            "GoodputAgentMissing",
+            "GoodputAgentsNotScraped",
+            "GoodputWatchStale",
+        ),
         ("cluster",),
         "nothing is scraped at all",
     ),

@@ -319,6 +319,26 @@ CASES: Final = (
         "2 nodes with GPUs have had no agent for 10 minutes.",
     ),
     Case(
+        "GoodputAgentsNotScraped",
+        (Change("goodput_node_gpus", ""),),
+        20,
+        {},
+        (
+            "The agents of 1 nodes deliver to the aggregator and are not scraped; no "
+            "alert about the GPUs of these nodes can fire."
+        ),
+    ),
+    Case(
+        "GoodputAgentsNotScraped",
+        (Change("goodput_nodes", "3x20", {"gpu": "true", "agent": "present"}),),
+        20,
+        {},
+        (
+            "The agents of 2 nodes deliver to the aggregator and are not scraped; no "
+            "alert about the GPUs of these nodes can fire."
+        ),
+    ),
+    Case(
         "GoodputWatchStale",
         (Change("goodput_watch_last_event_timestamp_seconds", "60x30"),),
         20,
