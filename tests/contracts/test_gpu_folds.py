@@ -33,7 +33,8 @@ from goodput_exporter.ledger.ledger import Archive, Batch
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.state import encode_state
-from goodput_exporter.services.costs_commands import Bills, Wanted, bills, in_focus
+from goodput_exporter.services.costs_commands import Wanted, bills, in_focus
+from goodput_exporter.services.costs_csv import Bills
 from tests.fakes.gpu_books import both_books, gpus
 from tests.fakes.gpus import H100, IDLE, LLAMA, LOST, SERVES, TRAINS
 from tests.fakes.postgresql import Cluster

@@ -44,9 +44,9 @@ def golden_page() -> str:
         node_view=node_view(),
         node_failures={("node-a", Cause.GPU_LOST): 2, ("node-b", Cause.UNKNOWN): 1},
     )
-    groups = (RUNS, RUN_GROUPS, NODE_FAILURES, RUN_ENERGY, CLUSTER)
-    groups = (*groups, GPUS, GPU_HEALTH, HOLDERS)
-    text = MetricsPage((*groups, PIPES, HEALTH, BOOKS)).render(now).decode()
+    runs = (RUNS, RUN_GROUPS, NODE_FAILURES, RUN_ENERGY, CLUSTER)
+    gpus = (GPUS, GPU_HEALTH, HOLDERS)
+    text = MetricsPage((*runs, *gpus, PIPES, HEALTH, BOOKS)).render(now).decode()
     return re.sub(r'python_version="[^"]+"', 'python_version="3"', text)
 
 
