@@ -10,7 +10,7 @@ import pytest
 
 from goodput_exporter.config.places import load
 from goodput_exporter.errors import ConfigError
-from goodput_exporter.exposition.credentials import Denied
+from goodput_exporter.exposition.credentials import Denied, MayRead
 from goodput_exporter.services.reader_tokens import (
     agent_readers,
     either,
@@ -29,11 +29,20 @@ def tokens(folder: Path, *lines: str) -> Path:
     return path
 
 
+def answered(may_read: MayRead, token: str) -> Denied | None:
+    """Return what a reader with a token is denied; None if he may read."""
+
+    async def asked() -> Denied | None:
+        return await may_read(token, "/metrics")
+
+    return asyncio.run(asked())
+
+
 def status(path: Path, token: str) -> int:
     """Return what a reader with a token would be answered."""
     may_read = known_readers(path)
     assert may_read is not None
-    denied = asyncio.run(may_read(token, "/metrics"))
+    denied = answered(may_read, token)
     return 200 if denied is None else denied.status
 
 
@@ -56,11 +65,7 @@ def test_a_changed_secret_is_taken_up(tmp_path: Path) -> None:
     assert may_read is not None
 
     def let_in() -> set[str]:
-        return {
-            token
-            for token in ("old", "new")
-            if asyncio.run(may_read(token, "/metrics")) is None
-        }
+        return {token for token in ("old", "new") if answered(may_read, token) is None}
 
     seen = [let_in()]
     for lines in (("old", "new"), ("new",)):
@@ -80,7 +85,7 @@ def test_where_two_ask_one_yes_is_enough(tmp_path: Path) -> None:
     assert known is not None
     both = either(known, cluster)
 
-    said = [asyncio.run(both(token, "/metrics")) for token in ("scraper", "jane", "x")]
+    said = [answered(both, token) for token in ("scraper", "jane", "x")]
     assert said == [None, None, Denied(403, "no role")]
 
 
