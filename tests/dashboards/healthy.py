@@ -316,6 +316,17 @@ TELLS: Final[Mapping[str, Tell]] = {
     "goodput_cluster_gpus": Each(
         "category", held=(8, 0), unallocated=(1, 0), unavailable=(1, 0)
     ),
+    "goodput_run_energy_joules_total": Each(
+        "state",
+        productive=(GPUS * 700 * DAY_S, GPUS * 700),
+        checkpointing=(GPUS * 20 * DAY_S, GPUS * 20),
+    ),
+    "goodput_run_energy_gpu_seconds_total": Each(
+        "measured", true=(GPUS * DAY_S, GPUS), false=(60, 0)
+    ),
+    "goodput_cluster_energy_joules_total": Each(
+        "category", unallocated=(90 * DAY_S, 90), unplaced=(10, 0)
+    ),
     "goodput_queue_longest_wait_seconds": One(300),
     "goodput_nodes": _nodes,
     "goodput_nodes_capacity_gpus": One(8),
