@@ -199,6 +199,52 @@ def test_pushes_and_readers_find_the_replica_that_leads() -> None:
     assert of_kind(found, "PodDisruptionBudget")["spec"]["minAvailable"] == 1
 
 
+def test_every_shard_has_its_own_leader_address_and_lease() -> None:
+    """Agents reach the leader of each; no selector takes another shard's pods."""
+    found = objects("sharded")
+    shards = [one for one in found if one["kind"] == "Deployment"]
+    agent = environment(of_kind(found, "DaemonSet")["spec"]["template"]["spec"])
+    given = [environment(one["spec"]["template"]["spec"]) for one in shards]
+
+    assert [one["GOODPUT_EXPORTER_AGGREGATOR_SHARD"] for one in given] == [
+        "0/3",
+        "1/3",
+        "2/3",
+    ]
+    assert agent["GOODPUT_EXPORTER_PUSH_SHARDS"] == "3"
+    for number, (one, settings) in enumerate(zip(shards, given, strict=True)):
+        url = agent["GOODPUT_EXPORTER_PUSH_URL"].replace("{shard}", str(number))
+        host = url.removeprefix("http://").removesuffix(":9909")
+        service = named(found, "Service", host.partition(".")[0])["spec"]
+        assert service["selector"]["goodput-exporter/leader"] == str(number)
+        assert host in settings["GOODPUT_EXPORTER_HTTP_ALLOWED_HOSTS"].split(",")
+        selector = one["spec"]["selector"]["matchLabels"]
+        assert [
+            selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+            for each in shards
+        ] == [each is one for each in shards]
+        budget = named(found, "PodDisruptionBudget", f"{NAME}-aggregator-{number}")
+        assert budget["spec"]["selector"]["matchLabels"] == selector
+    [leases] = [
+        rule["resourceNames"]
+        for rule in of_kind(found, "Role")["rules"]
+        if "resourceNames" in rule
+    ]
+    assert leases == [f"{NAME}-{number}" for number in range(3)]
+
+
+def test_shards_on_volumes_have_a_volume_each() -> None:
+    """A ledger in a file is one shard's; another count begins with new ones."""
+    found = objects("default", "aggregator.shards=2")
+
+    sets = [one for one in found if one["kind"] == "StatefulSet"]
+    assert [one["metadata"]["name"] for one in sets] == [
+        f"{NAME}-aggregator-0-of-2",
+        f"{NAME}-aggregator-1-of-2",
+    ]
+    assert all(one["spec"]["volumeClaimTemplates"] for one in sets)
+
+
 def test_agents_push_to_the_service_with_a_token_made_for_it() -> None:
     """The audience that the aggregator asks for is the one that agents have."""
     agent, aggregator = pods(objects())

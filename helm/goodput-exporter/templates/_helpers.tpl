@@ -29,6 +29,14 @@ app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 }
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* What tells the pods of one shard from others: list of context, shard. */}}
+{{- define "goodput.shardLabels" -}}
+app.kubernetes.io/component: aggregator
+{{- if gt (int (index . 0).Values.aggregator.shards) 1 }}
+goodput-exporter/shard: {{ index . 1 | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* A port in either spelling, as a number. */}}
 {{- define "goodput.port" -}}
 {{ . | toString | trimPrefix ":" | int }}
