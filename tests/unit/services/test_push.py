@@ -159,18 +159,20 @@ def test_whatever_goes_wrong_each_observation_is_applied_once(
     assert agent.applied() == sent
 
 
+@pytest.mark.parametrize("skew_s", [3_600, -86_400, 86_400])
 def test_a_clock_that_is_wrong_is_measured_before_anything_is_sent(
-    tmp_path: Path,
+    tmp_path: Path, skew_s: int
 ) -> None:
     """A node without time synchronization dates its evidence by ours."""
-    hour_ns = 3_600 * NS_PER_SECOND
-    agent = Agent(tmp_path, skew_ns=hour_ns)
+    skew_ns = skew_s * NS_PER_SECOND
+    seen_ns = 100_000 * NS_PER_SECOND
+    agent = Agent(tmp_path, skew_ns=skew_ns)
     with closing(agent.spool):
-        agent.live(6, {0: [Delivered("agent", 7)]})
+        agent.live(6, {0: [Delivered("agent", seen_ns)]})
 
     assert agent.courier.bodies[0] == b""
-    assert agent.pusher.counts.offset == Offset(hour_ns, 1)
-    assert agent.applied() == [Delivered("agent", 7 + hour_ns)]
+    assert agent.pusher.counts.offset == Offset(skew_ns, 1)
+    assert agent.applied() == [Delivered("agent", seen_ns + skew_ns)]
 
 
 def test_a_follower_is_asked_again_when_it_says(
