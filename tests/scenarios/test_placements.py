@@ -102,6 +102,27 @@ def test_survivors_do_not_keep_a_run_up_whose_node_is_lost() -> None:
     assert "NodeLost" in incident.evidence[0]
 
 
+def test_quick_steps_within_the_second_of_their_end_show_no_survivors() -> None:
+    """Kubernetes cuts the end to its second; ranks that have died step on no more."""
+    crew = [
+        Rank(inc=name * 16, world=2, rank=rank).init(5).steps(0, 98, each=0.1)
+        for rank, name in enumerate("ab")
+    ]
+    for rank in crew:
+        rank.turns.append(14.8)
+    pods = Pods().at(0, "running").at(14, "down").at(30, "scheduling")
+    seen: list[Observation] = [*pods.said]
+    seen += observations(crew, known_exit=False)
+    story = Observer(PINNED).watch(seen, 230)
+
+    assert where(story, RunState.DOWN) == [(14, 30)]
+    assert where(story, RunState.SCHEDULING)[0][0] == 30
+    assert RunState.UNOBSERVED not in story.fold.book.live.gpu_ns
+    assert RunState.DEGRADED not in story.fold.book.live.gpu_ns
+    (incident,) = story.fold.incidents
+    assert (incident.returned_ns, incident.recovered_ns) == (None, None)
+
+
 def test_a_suspended_run_is_the_queues_cost() -> None:
     """Kueue suspends: what follows is `suspended` until its admission."""
     evicted = Evidence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from goodput_exporter.domain import steps as step_time
+from goodput_exporter.domain.cause_rule import WHOLE_SECOND_NS
 from goodput_exporter.domain.fold import (
     Fold,
     Waiting,
@@ -99,6 +100,8 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
         if life is None or not life.is_alive or not is_news(fold, waiting):
             # Each survivor reports the step that was under way: it is one step.
             continue
+        if _may_be_older(fold, waiting):
+            continue
         fold.steps_since_end += waiting.mark.count
         if fold.steps_since_end >= rules.stepping_on_steps:
             # Survivors complete new steps: the run has shown itself elastic.
@@ -113,6 +116,18 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             return
     _cover(fold, stop_ns, outage_state(fold))
     _drop_before(fold, stop_ns)
+
+
+def _may_be_older(fold: Fold, waiting: Waiting) -> bool:
+    """
+    Tell whether a step may have been complete before the pods ended.
+
+    Kubernetes cuts their end to the whole second: what quick steps have done of it
+    is no stepping on without them.
+    """
+    if fold.placed is None or not fold.incidents:
+        return False
+    return waiting.at_ns < fold.incidents[-1].detected_ns + WHOLE_SECOND_NS
 
 
 def _survivors(fold: Fold) -> int:
