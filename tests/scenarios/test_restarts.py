@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from goodput_exporter.domain.bookings import EventKind
@@ -35,10 +37,14 @@ def third(begins_s: float) -> Rank:
     return Rank(inc="c" * 16, pid=3, begins_s=begins_s).init(5)
 
 
-def in_process(old: Rank, *, begins_s: float) -> Observer:
+def in_process(
+    old: Rank, *, begins_s: float, restored: int = 4, transit_s: float = 0
+) -> Observer:
     """Watch a process begin a new incarnation; its exit comes at the very end."""
-    new = Rank(inc="b" * 16, pid=1, begins_s=begins_s).init(5).steps(5, 9, each=10)
-    seen = observations([old, new.bye()], known_exit=False)
+    new = Rank(inc="b" * 16, pid=1, begins_s=begins_s).init(5).declare(restored)
+    new.steps(restored + 1, 9, each=10)
+    hello, *later = observations([old, new.bye()], known_exit=False)
+    seen = [replace(hello, at_ns=hello.at_ns + ns(transit_s)), *later]
     seen.append(RankExited(new.inc, ns(START_S + new.ends_s), 0))
     return Observer(PINNED).watch(seen, new.ends_s + 30)
 
@@ -195,6 +201,26 @@ def test_an_in_process_restart_takes_over_where_the_new_life_begins() -> None:
 
     assert story.live()["interrupted"] == 11
     assert "down" not in story.live()
+
+
+@pytest.mark.parametrize("old", [first().cut(5).bye(ok=False), first().cut(5)])
+def test_a_new_life_of_a_process_begins_no_sooner_than_the_last_one_ended(
+    old: Rank,
+) -> None:
+    """
+    A process has one incarnation at a time, whatever its datagrams' dates say.
+
+    The first one took three milliseconds on its way, so all of the old life seems
+    that much later than it was: it overlaps with its successor's.
+    """
+    story = in_process(old, begins_s=60, restored=2, transit_s=0.003)
+
+    assert [key.partition("|")[0] for key in story.fold.restarts] == ["in_process"]
+    assert "down" not in story.live()
+    assert story.live()["recomputing"] == pytest.approx(20, abs=0.01)
+    assert story.fold.incidents[0].lost_steps == 2
+    assert story.fold.outcome == "succeeded"
+    assert books_close(story)
 
 
 def test_a_replaced_process_comes_back_as_a_process() -> None:

@@ -8,7 +8,7 @@ from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.closing import close_if_over, reopen
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
-from goodput_exporter.domain.hearing import extend, hear
+from goodput_exporter.domain.hearing import JUMP_NS, extend, hear
 from goodput_exporter.domain.inferred import give_way, is_outdone, learn_bound
 from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life, born
@@ -115,6 +115,7 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         return
     if life is None:
         life = born(report)
+        _line_up(fold, life)
         give_way(fold, life)
         _supersede(fold, life, rules)
         fold.lives[report.incarnation] = life
@@ -154,6 +155,23 @@ def _learn_facts(fold: Fold, facts: ModelFacts) -> None:
 
 def _goodbye(life: Life) -> str:
     return "it said goodbye" if life.ok else "it said that it failed"
+
+
+def _line_up(fold: Fold, newer: Life) -> None:
+    """
+    Let a life begin where the last one of its process ended, if it seems to overlap.
+
+    A process has one incarnation at a time. Each datagram takes its own time, so the
+    first of one may place its start some milliseconds before the last of another.
+    """
+    for life in fold.lives.values():
+        is_last = life.rank == newer.rank and life.started_ns < newer.started_ns
+        if newer.pid is None or life.pid != newer.pid or not is_last:
+            continue
+        known_ns = life.reported_ns if life.ended_ns is None else life.ended_ns
+        if newer.started_ns < known_ns <= newer.started_ns + JUMP_NS:
+            newer.started_ns = newer.reported_ns = known_ns
+            newer.stretch_ns = newer.mark_ns = known_ns
 
 
 def _supersede(fold: Fold, newer: Life, rules: Rules) -> None:
