@@ -94,6 +94,17 @@ def test_the_entries_tell_the_causes_that_the_book_has(
     assert known(story) == nonzero(today)
 
 
+@FEW
+@given(histories())
+def test_an_incident_begins_with_the_first_time_that_it_cost(history: History) -> None:
+    """So that a better cause for its span is one for all of its time."""
+    story = watched(history)
+    began_ns = {each.number: each.began_ns for each in story.fold.incidents}
+    for segment in story.segments():
+        if segment.incident in began_ns:
+            assert began_ns[segment.incident] <= segment.span.start_ns
+
+
 @given(
     st.lists(
         st.dictionaries(

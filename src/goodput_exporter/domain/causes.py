@@ -234,6 +234,7 @@ def adopt(fold: Fold, incident: Interruption, at_ns: int) -> None:
         # It takes over from its own start: the time before is the earlier one's.
         return
     for owed in mine:
+        incident.began_ns = min(incident.began_ns, owed.start_ns)
         before = None if owed.incident is None else incident_of(fold, owed.incident)
         for amounts in () if before is None else (before.gpu_ns, before.settled_ns):
             add_to(amounts, owed.state, -owed.gpu_ns)

@@ -383,7 +383,13 @@ def _owe(fold: Fold, segment: Segment) -> None:
 
 
 def spend(incident: Interruption, segment: Segment) -> None:
-    """Add a segment to what an incident has cost, in both views."""
+    """
+    Add a segment to what an incident has cost, in both views.
+
+    Where ranks are mixed, phases are laid before step time: what was cut short
+    may lie before the instant at which the last step was complete.
+    """
+    incident.began_ns = min(incident.began_ns, segment.span.start_ns)
     add_to(incident.gpu_ns, segment.state, segment.gpu_ns)
     state, gpu_ns, _ = settled_as(segment)
     if state is segment.state:
