@@ -299,6 +299,32 @@ def test_five_minutes_after_our_start_the_silent_are_unobserved() -> None:
     assert books_close(story)
 
 
+def test_a_rank_that_came_back_in_our_downtime_was_not_down() -> None:
+    """It began while nobody listened, and says so when it finds us: 30 s after."""
+    back = Rank(inc="b" * 16, pid=2, begins_s=70).init(10).steps(5, 40, each=10).bye()
+    seen = observations([life(5).cut(5), back])
+    story = Observer(PINNED).watch(part(seen, 0, 66), 66)
+    resume(story, 200)
+    story.watch(part(seen, 230, 1000), 500)
+
+    assert restated(story) == {}
+    assert story.live()["down"] == 10
+    assert "unobserved" not in story.live()
+    assert books_close(story)
+
+
+def test_five_minutes_after_our_start_who_is_missing_was_down_all_the_time() -> None:
+    """Nobody says that he came back, so nobody did."""
+    story = Observer(PINNED).watch(observations([life(5).cut(5)]), 66)
+    resume(story, 200)
+    before = story.watch([], 200 + 299).live()["down"]
+    story.watch([], 200 + 330)
+
+    assert before == pytest.approx(1, abs=1)
+    assert story.live()["down"] == pytest.approx(530 - 60 - 5, abs=1)
+    assert books_close(story)
+
+
 def test_an_end_in_our_downtime_is_unobserved_up_to_when_we_saw_it() -> None:
     """It was alive before and gone after; when it died nobody can say."""
     seen = observations([life(5).cut(5)], known_exit=False)

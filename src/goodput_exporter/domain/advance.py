@@ -237,6 +237,8 @@ def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
     own start, since it may not have found us yet), then no more.
     """
     speaking, silent = [], []
+    if _may_be_back(fold, hold_ns, rules):
+        speaking.append(fold.line_ns or 0)
     for life in fold.lives.values():
         if not life.is_alive or life.said_bye:
             continue
@@ -250,6 +252,20 @@ def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
     # One silent rank among others lowers the coverage, not the book; a run
     # whose every rank is silent is unobserved, but only once that is settled.
     return min([hold_ns, *(speaking or silent)])
+
+
+def _may_be_back(fold: Fold, hold_ns: int, rules: Rules) -> bool:
+    """
+    Tell whether a missing rank may have begun while this program was away.
+
+    It has not found us yet then. What agents deliver waits for their own word.
+    """
+    is_blind = fold.line_ns is not None and fold.line_ns < fold.resumed_ns
+    if not is_blind or fold.delivered or fold.stepping_on or fold.ended_ns is not None:
+        return False
+    coming = sum(1 for change in fold.turns if change.begins)
+    is_awaited = hold_ns - fold.resumed_ns < rules.settle_after_start_ns
+    return is_awaited and coming < len(fold.missing)
 
 
 def _turns_before(fold: Fold, line_ns: int) -> list[Turn]:
