@@ -29,6 +29,12 @@ INHIBITIONS: Final = (
         "GoodputCrashLoop", _OF_RUNS, _RUN, "the run loops; that is why it lost time"
     ),
     Inhibition(
+        "GoodputRunLostNode",
+        ("GoodputRunDown",),
+        _RUN,
+        "the node is why it lacks GPUs",
+    ),
+    Inhibition(
         "GoodputRestartStorm",
         ("GoodputDropped", "GoodputRunDown"),
         ("cluster",),

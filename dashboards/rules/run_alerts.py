@@ -29,6 +29,9 @@ def _exposure() -> str:
     return f"{at_risk} / on ({run}) {largest('goodput_run_asked_devices', RUN)}"
 
 
+_BROKEN: Final = (
+    'goodput_run_outage_info{gpu_node!="",cause=~"gpu_error|gpu_lost|node_lost"}'
+)
 _ENDS: Final = "increase(goodput_run_interruptions_total[15m])"
 
 RUN_ALERTS: Final = (
@@ -108,6 +111,25 @@ RUN_ALERTS: Final = (
             "minutes; {{ $value }} GPUs make no progress."
         ),
         first="Describe its pending pods: the scheduler and the kubelet say why.",
+    ),
+    Alert(
+        name="GoodputRunLostNode",
+        severity=Severity.TICKET,
+        main=Condition(
+            of_team(largest(_BROKEN, (*RUN, "gpu_node", "cause"))),
+            "> 0",
+            rare="a healthy run has all its nodes",
+        ),
+        on=RUN,
+        lasting="1m",
+        summary=(
+            "Run {{ $labels.run }} has been down since node {{ $labels.gpu_node }} "
+            "failed ({{ $labels.cause }})."
+        ),
+        first=(
+            "See that its pods are on another node; if they hang on this one, cordon "
+            "it and delete them."
+        ),
     ),
     Alert(
         name="GoodputRunIdle",

@@ -147,6 +147,13 @@ CASES: Final = (
         ),
     ),
     Case(
+        "GoodputRunLostNode",
+        (Change("goodput_run_outage_info", "1x20", NODE | LOST),),
+        3,
+        OWNED | NODE | LOST,
+        "Run llama has been down since node node-a failed (node_lost).",
+    ),
+    Case(
         "GoodputRunIdle",
         _state("idle", 60),
         35,

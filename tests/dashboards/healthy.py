@@ -90,6 +90,7 @@ GROUPS: Final = (
 SICK: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {
         "goodput_run_state": {"state": ("stalled", "idle", "provisioning")},
+        "goodput_run_outage_info": {"cause": ("gpu_lost", "node_lost")},
         "goodput_gpu_xid_total": {"class": ("hw_fatal", "hw_recoverable")},
         "goodput_gpu_xid_last_timestamp_seconds": {
             "class": ("hw_fatal", "hw_recoverable")
@@ -292,6 +293,7 @@ TELLS: Final[Mapping[str, Tell]] = {
     "goodput_group_ratio": _ratios,
     "goodput_run_started_timestamp_seconds": One(-DAY_S, is_timestamp=True),
     "goodput_run_ended_timestamp_seconds": NOTHING,
+    "goodput_run_outage_info": NOTHING,
     "goodput_run_sealed_timestamp_seconds": One(-60, 1, is_timestamp=True),
     "goodput_run_asked_devices": One(GPUS),
     "goodput_run_step": One(1000, 0.1),

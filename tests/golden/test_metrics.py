@@ -23,6 +23,7 @@ from tests.fakes.snapshots import (
     gpu_lost,
     gpu_sample,
     group_view,
+    incident,
     run_view,
     snapshot,
 )
@@ -34,10 +35,16 @@ REGENERATE = "if this is meant, write the new text to tests/golden/metrics.txt"
 def golden_page() -> str:
     """Return the page of a run with a history, a new run, and two GPUs."""
     ended = run_view("ended", ended_ns=1_760_000_400_500_000_000, outcome="succeeded")
+    lost = incident(
+        cause=Cause.NODE_LOST,
+        evidence=("node/node-a: Ready=Unknown",),
+        nodes=("node-a", "node-b"),
+        returned_ns=None,
+    )
     now = snapshot(
         run_view(),
         ended,
-        bare_run_view(),
+        bare_run_view(incidents=(lost,)),
         gpus=[gpu_full(0), gpu_sample(1), gpu_lost(3)],
         groups=(group_view(),),
         cluster=cluster_view(),
@@ -61,6 +68,7 @@ def test_every_metric_of_the_catalogue_is_exported() -> None:
         run_view(ended_ns=1_760_000_400_000_000_000),
         run_view(),  # a second run of the same name: its series are dropped
         run_view("wrong", steps_redone=-1),
+        run_view("down", incidents=(incident(returned_ns=None),)),
         gpus=[gpu_full(0), gpu_lost(3)],
         groups=(group_view(),),
         cluster=cluster_view(),

@@ -161,6 +161,11 @@ def blamed_node(
     return None if cause is Cause.HANG else first_node
 
 
+def named_nodes(evidence: Iterable[str]) -> tuple[str, ...]:
+    """Return the nodes that evidence names, in its order."""
+    return tuple(dict.fromkeys(NODE.findall("; ".join(evidence))))
+
+
 def struck_by(event: RunEvent) -> tuple[str, Cause] | None:
     """
     Return the node and the cause of a failure, as it was known when it was detected.
@@ -173,8 +178,8 @@ def struck_by(event: RunEvent) -> tuple[str, Cause] | None:
     story = opened(event, event.at_ns)
     if story.cause in DECIDED:
         return None
-    named = tuple(dict.fromkeys(NODE.findall("; ".join(story.evidence))))
-    node = blamed_node(named or story.nodes, story.first_node, story.cause)
+    nodes = named_nodes(story.evidence) or story.nodes
+    node = blamed_node(nodes, story.first_node, story.cause)
     return None if node is None else (node, story.cause)
 
 

@@ -127,8 +127,14 @@ def _waited_for(one: WaitedFor) -> str:
 
 
 def _down(fold: Fold, incident: Interruption) -> str:
-    evidence = incident.evidence[0] if incident.evidence else "a rank ended"
     missing = len(fold.missing)
+    if not missing:  # its pods tell that it is down, and no rank has said why
+        cause = incident.cause.value.replace("_", " ")
+        return (
+            f"Its pods are missing ({cause}): {'; '.join(incident.evidence[-2:])}. "
+            "Look whether its controller makes new ones, and where they wait."
+        )
+    evidence = incident.evidence[0] if incident.evidence else "a rank ended"
     have = "rank has" if missing == 1 else "ranks have"
     return (
         f"{evidence[:1].upper()}{evidence[1:]}; {missing} {have} not come back. "

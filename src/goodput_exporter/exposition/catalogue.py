@@ -168,6 +168,12 @@ RUN_INTERRUPTIONS: Final = counter(
     "Times a rank of the run ended abnormally; one per outage, not per rank.",
     *RUN,
 )
+RUN_OUTAGE_INFO: Final = info(
+    "goodput_run_outage_info",
+    "Why the run is down: the cause of its interruption and the node that it began "
+    "on, empty where nobody knows. Absent while all its ranks are there.",
+    *(*RUN, "gpu_node", "cause"),
+)
 
 # Runs: the model layer. Absent where FLOPs, tokens or peak are unknown.
 RUN_TOKENS: Final = counter(

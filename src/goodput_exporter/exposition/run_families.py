@@ -7,6 +7,7 @@ from itertools import chain, compress
 from operator import attrgetter
 from typing import Final
 
+from goodput_exporter.analysis.incidents import blamed_node, named_nodes
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import STATE_TABLE, RunState
@@ -111,6 +112,15 @@ def restarts(run: RunView) -> tuple[Keys, Values]:
     return tuple(run.restarts), run.restarts.values()
 
 
+def run_outage(run: RunView) -> tuple[Keys, Values]:
+    """Say why ranks are missing and where it began; absent while none is."""
+    last = run.incidents[0] if run.incidents else None  # the newest comes first
+    if last is None or last.returned_ns is not None or run.ended_ns is not None:
+        return NO_SERIES, ()
+    node = blamed_node(named_nodes(last.evidence) or last.nodes, None, last.cause)
+    return ((node or "", last.cause),), _IS_SO
+
+
 def mfu(run: RunView) -> tuple[Keys, Values]:
     """Give MFU with what it rests on; absent where a part is unknown."""
     model = run.model
@@ -144,6 +154,7 @@ FAMILIES: Final[tuple[AnyFamily[RunView], ...]] = (
     Fan(names.RUN_STEPS, steps),
     Fan(names.RUN_RESTARTS, restarts),
     Single(names.RUN_INTERRUPTIONS, lambda run: run.interruptions),
+    Fan(names.RUN_OUTAGE_INFO, run_outage),
     Single(names.RUN_TOKENS, lambda run: run.model.tokens),
     Fan(names.RUN_MFU, mfu),
     Single(names.RUN_PEAK_UNKNOWN, lambda run: int(run.model.peak_flops is None)),
