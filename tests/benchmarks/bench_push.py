@@ -12,6 +12,7 @@ Prints medians and ranges of interleaved rounds of CPU time; asserts nothing.
   its CPU time per push. The FastAPI route reads the same values as JSON with
   pydantic, as an ordinary one would, and commits nothing.
 - ASGI, training node: the same with 16 ranks' reports beside the 16 GPUs.
+- ASGI, another shard: the ranks' reports alone, as all shards but the first get them.
 - catch-up: an hour of 16 ranks and 16 GPUs, one tick a second, spooled while the
   aggregator was away; wall time to send all of it over loopback, group commits of a
   real ledger's pace (one a second) left out and counted beside it.
@@ -82,10 +83,10 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def batch(number: int, *, ranks: int = 0) -> bytes:
+def batch(number: int, *, ranks: int = 0, gpus: int = GPUS) -> bytes:
     """Return one batch of a node's GPUs, and of its ranks."""
     return encode_frame(
-        node(number, ranks=ranks, gpus=GPUS), agent="agent", node="node-0001",
+        node(number, ranks=ranks, gpus=gpus), agent="agent", node="node-0001",
         epoch="0123456789abcdef", sequence=number, made_ns=number,
     )  # fmt: skip
 
@@ -297,6 +298,7 @@ ROWS: dict[str, Callable[[int], float]] = {
     "encode": encode,
     "ASGI on uvicorn": partial(served, "asgi", batch),
     "ASGI, training node": partial(served, "asgi", partial(batch, ranks=16)),
+    "ASGI, another shard": partial(served, "asgi", partial(batch, ranks=16, gpus=0)),
     "FastAPI on uvicorn": partial(served, "fastapi", as_json),
 }
 
