@@ -23,7 +23,7 @@ SILENT_S = 110
 BACK_S = 300
 
 
-def nodes_of(*views: RunView) -> list[str]:
+def nodes_of(*views: RunView) -> list[tuple[str, str]]:
     """Return the nodes and causes that the page of metrics gives for outages."""
     page = MetricsPage((RUNS,)).render(snapshot(*views)).decode()
     return re.findall(r'outage_info\{.*gpu_node="([^"]*)",cause="(\w+)"\} 1', page)
