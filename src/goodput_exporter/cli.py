@@ -6,12 +6,20 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from goodput_exporter import __version__
+from goodput_exporter.commands import (
+    ABOUT,
+    COMMANDS,
+    LEDGER,
+    LEDGER_COMMANDS,
+    PROGRAMS,
+    Command,
+)
 from goodput_exporter.config.fields import FIELDS, Field
 from goodput_exporter.config.places import gather, nearest, settings_from
 from goodput_exporter.config.settings import Settings
@@ -20,243 +28,9 @@ from goodput_exporter.services.logs import configure
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of a command: a name, or a flag with its dashes."""
-
-    name: str
-    help: str
-    default: str | None = None
-    choices: tuple[str, ...] | None = None
-    repeats: bool = False
-    is_switch: bool = False
-    is_optional: bool = False
-    count: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """
-    Something that is done once.
-
-    Args:
-        module: Has ``main(settings, chosen, out) -> int``; imported when chosen.
-        summary: What it does, in half a sentence.
-        arguments: What it takes beside the settings.
-    """
-
-    module: str
-    summary: str
-    arguments: tuple[Argument, ...] = ()
-
-
-# Imported when they are chosen: `config` must not wait for FastAPI to load.
-PROGRAMS = {
-    "agent": "goodput_exporter.services.agent",
-    "standalone": "goodput_exporter.services.standalone",
-    "aggregator": "goodput_exporter.services.aggregator",
-}
-LEDGER_COMMANDS = "goodput_exporter.services.ledger_commands"
-
-WINDOW = (
-    Argument("--from", help="first instant: 2026-03-01 (UTC) or RFC 3339 [the first]"),
-    Argument("--to", help="first instant after it, likewise [the last]"),
-    Argument("--last", help="in place of both: 90m, 24h, 7d or 4w, up to now"),
+SETTINGS_TOO = (
+    "Every other setting is a flag here as well; goodput-exporter --help lists them."
 )
-WHICH = (
-    Argument("run", help="runs by name; none is all of the ledger", repeats=True),
-    *WINDOW,
-    Argument(
-        "--view",
-        help="settled: as it is known today; live: as counters showed it [settled]",
-        choices=("settled", "live"),
-    ),
-    Argument("--out", help="a new file [standard output]"),
-    Argument("--prices", help="a price book in TOML, for costs"),
-    Argument("--gpu-model", help="whose prices hold, where the book has several"),
-    Argument("--node-pool", help="the pool whose prices go before the model's"),
-)
-
-SERVER = (
-    Argument("--server", help="the exporter's address [as http.host says]"),
-    Argument("--ca", help="who signed its certificate, in PEM [the system's]"),
-    Argument("--token-file", help="a token that it accepts [as the settings name]"),
-)
-
-COMMANDS = {
-    "report": Command(
-        "goodput_exporter.services.report_commands",
-        "say what fraction of GPU time became progress, and where the rest went",
-        (
-            *WHICH,
-            Argument(
-                "--format",
-                help="html, md, csv or parquet [html]",
-                choices=("html", "md", "csv", "parquet"),
-            ),
-            Argument("--compare", help="another run, to stand beside the one named"),
-            Argument("--attempts", help="two attempts of the run, likewise", count=2),
-            Argument(
-                "--group-by",
-                help="add a table of groups of runs, whose ratios are of sums",
-                choices=(
-                    "cluster",
-                    "namespace",
-                    "team",
-                    "queue",
-                    "gpu_model",
-                    "node_pool",
-                ),
-            ),
-            Argument(
-                "--energy",
-                help="of several runs, too, say what their GPUs drew",
-                is_switch=True,
-            ),
-        ),
-    ),
-    "incidents export": Command(
-        "goodput_exporter.services.incident_commands",
-        "write one record per interruption: what it took, why, and what it cost",
-        (
-            *WHICH,
-            Argument("--format", help="csv or json [csv]", choices=("csv", "json")),
-        ),
-    ),
-    "costs export": Command(
-        "goodput_exporter.services.costs_commands",
-        "write what GPU time cost by state, cause, run, pool and team; idle GPUs too",
-        (
-            Argument("--prices", help="a price book in TOML; it must be given"),
-            *WINDOW,
-            Argument(
-                "--format",
-                help="csv, or focus for FinOps tools [csv]",
-                choices=("csv", "focus"),
-            ),
-            Argument("--out", help="a new file [standard output]"),
-            Argument(
-                "--rule",
-                help="who pays for GPUs that nobody held: teams as they asked, or none "
-                "[asked]",
-                choices=("asked", "none"),
-            ),
-            Argument(
-                "--gpu-model", help="of the runs, where the ledger has no cluster book"
-            ),
-            Argument("--node-pool", help="likewise"),
-        ),
-    ),
-    "doctor": Command(
-        "goodput_exporter.services.doctor_commands",
-        "say why a run is missing, unverified or unobserved, and what to change",
-        (
-            Argument("run", help="the run's name"),
-            *SERVER,
-        ),
-    ),
-    "rbac": Command(
-        "goodput_exporter.services.rbac",
-        "print the roles that the aggregator needs with these settings, as one List",
-    ),
-    "simulate": Command(
-        "goodput_exporter.simulate.command",
-        "live through a cluster whose true account is known, and write down the raw "
-        "inputs of the sources and the truth",
-        (
-            Argument(
-                "--preset",
-                help="what to simulate; docs/explanation/simulation.md has them",
-                choices=("tiny", "month", "research", "llama3"),
-            ),
-            Argument("--seed", help="the same seed gives the same bytes [1]"),
-            Argument("--days", help="how long [the preset's own time]"),
-            Argument("--out", help="a new or empty folder"),
-            Argument("--without-evidence", help="share that nobody sees, as 0.2 [0]"),
-            Argument(
-                "--overlapping",
-                help="share of interruptions with a second cause, likewise [0]",
-            ),
-        ),
-    ),
-    "maintenance": Command(
-        "goodput_exporter.services.maintenance_commands",
-        "declare planned work, list it, or take it back",
-        (
-            Argument("action", help="what to do", choices=("add", "list", "remove")),
-            Argument("id", help="of the window to remove", is_optional=True),
-            Argument("--nodes", help="which, separated by commas [all]"),
-            Argument("--from", help="first instant: 2026-03-01 (UTC) or RFC 3339"),
-            Argument("--to", help="first instant after it, likewise"),
-            Argument("--note", help="what is done, for those who read it later"),
-            Argument("--by", help="who declares it [the user that runs this]"),
-        ),
-    ),
-    "ledger attribute": Command(
-        "goodput_exporter.services.attribute_command",
-        "correct the cause of an incident; the correction is an entry of its own",
-        (
-            Argument(
-                "incident", help="CLUSTER/NAMESPACE/RUN#NUMBER, as the API shows it"
-            ),
-            Argument("--cause", help="what it is due to; see docs/reference/causes.md"),
-            Argument("--note", help="why, for those who read it later"),
-            Argument("--by", help="who says so [the user that runs this]"),
-            *SERVER,
-        ),
-    ),
-    "ledger compact": Command(
-        "goodput_exporter.services.ledger_compact",
-        "join equal entries and fold old days into daily accounts; no sum changes",
-        (
-            Argument(
-                "--before",
-                help="first day whose entries stay, as 2026-03-01 [ledger.keep_days]",
-            ),
-        ),
-    ),
-    "ledger export": Command(
-        "goodput_exporter.services.ledger_export",
-        "write a table of the ledger to a new FILE or to standard output",
-        (
-            Argument("file", help="a new file", is_optional=True),
-            Argument(
-                "--table",
-                help="segments, entries, restatements, events or days [segments]",
-            ),
-            Argument("--format", help="csv, json (a line per row) or parquet [csv]"),
-        ),
-    ),
-    "ledger replay": Command(
-        "goodput_exporter.services.ledger_replay",
-        "fold a recording again under today's rules and compare with the ledger",
-        (
-            Argument("recording", help="the folder of a recording, or one file of it"),
-            Argument(
-                "--set",
-                help="a rule, as stall.step_seconds=120; as often as needed",
-                repeats=True,
-            ),
-            Argument("--rules-file", help="a TOML file with rules, as --config"),
-            Argument(
-                "--as-recorded",
-                help="fold under the rules that were in force",
-                is_switch=True,
-            ),
-        ),
-    ),
-}
-"""What is done once, beside the programs; each has its own words after its name."""
-
-LEDGER = {
-    "verify": "re-add every book and name the first entry that breaks a law",
-    "migrate": "bring a ledger of an earlier version to this one, without starting",
-    "backup": "copy the ledger to a new FILE, also while the exporter runs",
-    "restore": "put the copy in FILE in the ledger's place; the old file stays",
-}
-"""What `goodput-exporter ledger` can do."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -269,59 +43,78 @@ class Parser(argparse.ArgumentParser):
             flag = unknown[0].partition("=")[0]
             if not flag.startswith("-"):
                 self.error(f"{flag}: nothing more is expected here; see --help")
-            known = nearest(flag, (field.flag for field in FIELDS.values()))
+            known = nearest(flag, self._option_string_actions)
             self.error(f"{flag}: no such flag; did you mean {known}?")
         return chosen
 
     def error(self, message: str) -> NoReturn:
-        """Print *message* without the forty flags of the usage, and exit."""
+        """Print *message* without the flags of the usage, and exit."""
+        if "arguments are required" in message:
+            message += f"; see {self.prog} --help"
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
 
 
 def parser() -> Parser:
     """Return the command line's grammar; one flag per setting."""
-    words = ",".join(_words())
     top = Parser(
         prog="goodput-exporter",
-        usage=f"%(prog)s {{{words}}} [--config FILE] [--SETTING VALUE ...]",
-        description="Account for GPU time: how much became progress that was kept.",
-        epilog="Settings come from flags, GOODPUT_EXPORTER_* variables, a TOML file "
+        usage="%(prog)s COMMAND [--config FILE] [--SETTING VALUE ...]",
+        description="Account for GPU time: how much became progress that was kept.\n\n"
+        f"commands:\n{_listed(_everything())}\n\n"
+        "`goodput-exporter COMMAND --help` says what a command takes.",
+        epilog="Settings come from flags, GOODPUT_EXPORTER_* variables, a TOML file\n"
         "and defaults, in this order; docs/reference/config.md lists them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
-        "command",
-        type=_program,
-        metavar="COMMAND",
-        help="standalone: everything for one machine, in one process. "
-        "agent: what one node's GPUs and ranks do, pushed to an aggregator. "
-        "aggregator: the runs of a whole cluster, by its API and its agents. "
-        "config: print every setting and where it comes from. "
-        "ledger: verify, back up or restore it; see ledger --help. "
-        f"Also: {'; '.join(_summaries())}.",
+        "command", type=_program, metavar="COMMAND", help="one of the above"
     )
-    _add_settings(top)
+    _add_settings(top, heeded=("",))
     return top
+
+
+def _everything() -> dict[str, str]:
+    """Return all that a command line can ask for, and what each does."""
+    once = {name: what.summary for name, what in COMMANDS.items()}
+    ledger = {f"ledger {name}": does for name, does in _of_ledger().items()}
+    return ABOUT | {k: v for k, v in once.items() if k not in ledger} | ledger
+
+
+def _listed(said: Mapping[str, str]) -> str:
+    """Lay out a line or two for each name, in eighty columns."""
+    wide = max(map(len, said)) + 4
+    return "\n".join(
+        textwrap.fill(
+            does,
+            width=79,
+            initial_indent=f"  {name}".ljust(wide),
+            subsequent_indent=" " * wide,
+        )
+        for name, does in said.items()
+    )
 
 
 def _words() -> list[str]:
     """Return what a command line may begin with, each once."""
     firsts = (name.split()[0] for name in COMMANDS)
-    return list(dict.fromkeys((*PROGRAMS, "config", "ledger", *firsts)))
+    return list(dict.fromkeys((*ABOUT, "ledger", *firsts)))
 
 
 def _program(name: str) -> str:
     if name in {*PROGRAMS, "config", "ledger"}:
         return name
     longer = [each for each in COMMANDS if each.startswith(f"{name} ")]
-    known = " or ".join(longer) or ", ".join(_words())
-    msg = f"{name}: no such command; use {known}"
+    if longer:
+        msg = f"{name}: no such command; use {' or '.join(longer)}"
+    else:
+        words = _words()
+        msg = (
+            f"{name}: no such command; did you mean {nearest(name, words)}? "
+            f"There are: {', '.join(words)}"
+        )
     raise argparse.ArgumentTypeError(msg)
-
-
-def _summaries() -> list[str]:
-    return [f"{name}: {what.summary}" for name, what in COMMANDS.items()]
 
 
 def ledger_parser() -> Parser:
@@ -329,19 +122,16 @@ def ledger_parser() -> Parser:
     top = Parser(
         prog="goodput-exporter ledger",
         usage="%(prog)s ACTION [FILE] [--config FILE] [--SETTING VALUE ...]",
-        description="Look after the ledger that the settings name.",
-        epilog="Exit status: 0 when all is well, 1 when a law of the books is broken "
-        "or a file cannot be used, 2 when the command is wrong.",
+        description="Look after the ledger that the settings name.\n\n"
+        f"actions:\n{_listed(_of_ledger())}",
+        epilog="Exit status: 0 when all is well, 1 when a law of the books is broken\n"
+        f"or a file cannot be used, 2 when the command is wrong.\n{SETTINGS_TOO}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument(
-        "action",
-        type=_action,
-        metavar="ACTION",
-        help="; ".join(f"{name}: {does}" for name, does in _of_ledger().items()),
-    )
+    top.add_argument("action", type=_action, metavar="ACTION", help="one of the above")
     top.add_argument("file", nargs="?", type=Path, metavar="FILE")
-    _add_settings(top)
+    _add_settings(top, heeded=("ledger.",))
     return top
 
 
@@ -360,8 +150,11 @@ def command_parser(name: str) -> Parser:
     command = COMMANDS[name]
     top = Parser(
         prog=f"goodput-exporter {name}",
-        usage=f"%(prog)s {_usage(command)} [--config FILE] [--SETTING VALUE ...]",
+        usage=" ".join(
+            ("%(prog)s", _usage(command), "[--config FILE] [--SETTING VALUE ...]")
+        ).replace("  ", " "),
         description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
+        epilog=SETTINGS_TOO,
         allow_abbrev=False,
     )
     for each in command.arguments:
@@ -378,23 +171,23 @@ def command_parser(name: str) -> Parser:
             choices=each.choices,
             nargs="*" if each.repeats else "?" if each.is_optional else each.count,
         )
-    _add_settings(top)
+    _add_settings(top, heeded=command.heeds)
     return top
 
 
 def _usage(command: Command) -> str:
+    """Return what stands in a place of its own, and that flags follow."""
     words = []
+    flags = False
     for each in command.arguments:
-        name = each.name.lstrip("-").upper()
-        if each.is_switch:
-            words.append(f"[{each.name}]")
-        elif each.name.startswith("-"):
-            words.append(f"[{each.name} {name}]")
+        name = each.name.upper()
+        if each.name.startswith("-"):
+            flags = True
         elif each.is_optional:
             words.append(f"[{name}]")
         else:
-            words.append(f"{name} ..." if each.repeats else name)
-    return " ".join(words)
+            words.append(f"[{name} ...]" if each.repeats else name)
+    return " ".join([*words, "[OPTION ...]"] if flags else words)
 
 
 def command_of(words: Sequence[str]) -> str | None:
@@ -414,11 +207,17 @@ def _action(name: str) -> str:
     return name
 
 
-def _add_settings(to: Parser) -> None:
-    to.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+def _add_settings(to: Parser, *, heeded: tuple[str, ...]) -> None:
+    """Take every setting as a flag; the help has those whose keys begin so."""
+    group = to.add_argument_group("settings")
+    group.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
     for field in FIELDS.values():
-        to.add_argument(
-            field.flag, dest=field.key, metavar=_placeholder(field), help=_help(field)
+        told = field.key.startswith(heeded)
+        group.add_argument(
+            field.flag,
+            dest=field.key,
+            metavar=_placeholder(field),
+            help=_help(field) if told else argparse.SUPPRESS,
         )
 
 

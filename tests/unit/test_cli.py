@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from goodput_exporter import __version__, cli
+from goodput_exporter import __version__, cli, commands
+from goodput_exporter.config.fields import FIELDS
 from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.services import ledger_commands
 from tests.fakes.ledger import booked, segment
@@ -124,7 +125,7 @@ def test_what_the_ledger_is_asked_for_follows_its_name(
 
 def test_every_action_of_the_ledger_can_be_done() -> None:
     """What the help lists and what the program does are the same."""
-    assert cli.LEDGER.keys() == ledger_commands.ACTIONS.keys()
+    assert commands.LEDGER.keys() == ledger_commands.ACTIONS.keys()
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
@@ -151,14 +152,77 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert program.returncode == 1
 
 
-def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not named there is not found by whoever asks."""
+def test_the_help_has_a_line_for_every_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They come before the settings: nobody reads past a hundred flags for them."""
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    usage = capsys.readouterr().out.partition("}")[0]
+    before_settings = capsys.readouterr().out.partition("settings:")[0].splitlines()
 
-    for name in (*cli.PROGRAMS, *cli.COMMANDS):
-        assert name.split()[0] in usage
+    ledger = (f"ledger {name}" for name in commands.LEDGER)
+    for name in (*commands.PROGRAMS, *commands.COMMANDS, "config", *ledger):
+        assert any(line.startswith(f"  {name}  ") for line in before_settings), name
+
+
+def test_a_commands_help_keeps_to_what_it_heeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A report is made from the ledger; how GPUs are sampled is nothing to it."""
+    with pytest.raises(SystemExit):
+        cli.main(["report", "--help"])
+    said = capsys.readouterr().out
+
+    assert "--ledger-path FILE" in said
+    assert "--group-by" in said
+    assert "--nvml-enabled" not in said
+
+
+def test_a_setting_that_the_help_leaves_out_is_taken() -> None:
+    """Whoever has one set of flags for all commands may use it."""
+    chosen = cli.command_parser("report").parse(["--nvml-enabled", "no"])
+
+    assert vars(chosen)["nvml.enabled"] == "no"
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_what_a_command_heeds_are_settings(name: str) -> None:
+    """A section that was renamed must not vanish from the help in silence."""
+    for start in commands.COMMANDS[name].heeds:
+        assert any(key.startswith(start) for key in FIELDS), start
+
+
+def test_a_misspelt_flag_of_a_command_gets_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its own flags are as near as the settings are."""
+    with pytest.raises(SystemExit):
+        cli.main(["report", "--formt", "md"])
+
+    assert "did you mean --format?" in capsys.readouterr().err
+
+
+def test_a_misspelt_command_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line, with all that there are."""
+    with pytest.raises(SystemExit):
+        cli.main(["repotr"])
+
+    assert "repotr: no such command; did you mean report?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["ledger"], ["doctor"]])
+def test_who_leaves_a_word_out_is_told_where_they_are_listed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first thing that people type is the bare name."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+
+    assert left.value.code == 2
+    helped = " ".join(["goodput-exporter", *words, "--help"])
+    assert capsys.readouterr().err.endswith(f"; see {helped}\n")
 
 
 def test_half_a_command_gets_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,4 +244,4 @@ def test_the_ledgers_help_names_all_that_can_be_done(
     said = capsys.readouterr().out
 
     for name in ("verify", "attribute", "compact", "export", "replay", "restore"):
-        assert f"{name}: " in said
+        assert f"\n  {name}  " in said
