@@ -11,19 +11,21 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from dashboards.rules.rule import Group
 from dashboards.rules.written import GROUPS, rules_file
 from tests.dashboards.healthy import page
 from tests.fakes.station import PATIENCE_S, until
 from tests.parts import require
 
 CLUSTER: Final = "east"
+OFTEN: Final = tuple(replace(group, interval="1s") for group in GROUPS)
 Sample = dict[str, Any]
 
 
@@ -110,7 +112,7 @@ def made_page() -> Iterator[str]:
 @contextmanager
 def victoria_metrics(folder: Path) -> Iterator[Store]:
     """Run a VictoriaMetrics that answers with what came a second ago."""
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         str(require("victoria-metrics")),
         f"-storageDataPath={folder / 'victoria'}",
@@ -118,49 +120,70 @@ def victoria_metrics(folder: Path) -> Iterator[Store]:
         "-search.latencyOffset=1s",
         "-retentionPeriod=1",
     ]
-    with _running(command, folder / "victoria.log"):
+    with running(command, folder / "victoria.log"):
         store = Store("VictoriaMetrics", f"http://{address}")
         until(store.is_ready, "VictoriaMetrics to be ready")
         yield store
 
 
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """
+    What a Prometheus does beside scraping.
+
+    Args:
+        writes_to: Where all of it is written on.
+        alerts_to: Host and port of an Alertmanager.
+        groups: The rules.
+        every: How often it scrapes. Short beside the run: what was booked before
+            the first scrape of a series is in no increase.
+    """
+
+    writes_to: Store | None = None
+    alerts_to: str | None = None
+    groups: Sequence[Group] = OFTEN
+    every: str = "250ms"
+
+    def config(self, targets: Sequence[str]) -> dict[str, Any]:
+        """Return the configuration of one that scrapes some hosts and ports."""
+        written = [self.writes_to] if self.writes_to else []
+        alerted = [self.alerts_to] if self.alerts_to else []
+        return {
+            "global": {
+                "scrape_interval": self.every,
+                "scrape_timeout": self.every,
+                "external_labels": {"cluster": CLUSTER},
+            },
+            "rule_files": ["rules.yaml"],
+            "remote_write": [{"url": f"{store.url}/api/v1/write"} for store in written],
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": alerted}]}]},
+            "scrape_configs": [
+                {"job_name": "goodput", "static_configs": [{"targets": list(targets)}]}
+            ],
+        }
+
+
 @contextmanager
-def prometheus(
-    folder: Path, targets: Sequence[str], writes_to: Store
-) -> Iterator[Store]:
-    """Run a Prometheus that scrapes, records the rules and writes all of it on."""
-    address = f"127.0.0.1:{_free_port()}"
-    hurried = [replace(group, interval="1s") for group in GROUPS]
-    (folder / "rules.yaml").write_text(rules_file(groups=hurried))
-    config = {
-        "global": {
-            # Short beside the run: what was booked before the first scrape of a
-            # series is in no increase.
-            "scrape_interval": "250ms",
-            "scrape_timeout": "250ms",
-            "external_labels": {"cluster": CLUSTER},
-        },
-        "rule_files": ["rules.yaml"],
-        "remote_write": [{"url": f"{writes_to.url}/api/v1/write"}],
-        "scrape_configs": [
-            {"job_name": "goodput", "static_configs": [{"targets": list(targets)}]}
-        ],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+def prometheus(folder: Path, targets: Sequence[str], duties: Duties) -> Iterator[Store]:
+    """Run a Prometheus that scrapes, and evaluates the rules."""
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "rules.yaml").write_text(rules_file(groups=duties.groups))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(duties.config(targets)))
     command = [
         str(require("prometheus")),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={address}",
     ]
-    with _running(command, folder / "prometheus.log"):
+    with running(command, folder / "prometheus.log"):
         store = Store("Prometheus", f"http://{address}")
         until(store.is_ready, "Prometheus to be ready")
         yield store
 
 
 @contextmanager
-def _running(command: list[str], log: Path) -> Iterator[None]:
+def running(command: list[str], log: Path) -> Iterator[None]:
+    """Run a program for the length of the block."""
     with log.open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said)
     try:
@@ -170,7 +193,8 @@ def _running(command: list[str], log: Path) -> Iterator[None]:
         process.wait(PATIENCE_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,19 +12,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dashboards.artefacts import GENERATED
 from dashboards.boards import BOARDS
-from dashboards.checking import filled_in
-from dashboards.rules.written import ALERTS, RECORDINGS
-from dashboards.soundness import panel_queries, panels
-from goodput_exporter.domain.accounting import Account
+from dashboards.rules.written import RECORDINGS
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.ledger.store import open_ledger
 from tests.dashboards.pictures import draw
+from tests.dashboards.shown import (
+    Booked,
+    asked,
+    board,
+    booked,
+    every_query,
+    panels_show,
+    sealed_whole,
+)
 from tests.dashboards.stores import (
     CLUSTER,
+    Duties,
     Store,
     made_page,
     prometheus,
@@ -40,11 +41,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 RUN: Final = "scripted"
 MOST_EMPTY: Final = 0.05
-SEALED_WHOLE: Final = (
-    f'goodput_run_sealed_timestamp_seconds{{run="{RUN}"}}'
-    f' >= goodput_run_ended_timestamp_seconds{{run="{RUN}"}}'
-)
-
 EMPTY_ON_PURPOSE: Final = {
     "GoodputExporterAbsent": "absent() of what is there",
     "GoodputRestartStorm": "counts the runs of the last minutes that were interrupted "
@@ -59,7 +55,7 @@ class Scene:
     """Both stores, and the ledger's account of the scripted run."""
 
     stores: dict[str, Store]
-    account: Account
+    account: Booked
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +70,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     ):
         exporter.start()
         targets = [urlsplit(exporter.url).netloc, made]
-        with prometheus(folder, targets, victoria) as server:
+        with prometheus(folder, targets, Duties(victoria)) as server:
             stores = {store.name: store for store in (server, victoria)}
             until(lambda: server.query("goodput_build_info"), "a first scrape")
             job.start()
@@ -84,65 +80,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             assert job.ended() == [0]
             exporter.ended(RUN)
             for store in stores.values():
-                until(partial(store.query, SEALED_WHOLE), "a scrape of the end")
+                until(partial(store.query, sealed_whole(RUN)), "a scrape of the end")
                 until(partial(store.query, RECORDINGS[-1].name), "the last rule")
-            yield Scene(stores, booked(exporter.ledger, folder / "copy.sqlite"))
-
-
-def booked(ledger: Path, copy: Path) -> Account:
-    """Return the run's account from a copy of the ledger; the writer goes on."""
-    with (
-        closing(sqlite3.connect(ledger)) as there,
-        closing(sqlite3.connect(copy)) as to,
-    ):
-        there.backup(to)
-    with closing(open_ledger(copy)) as opened:
-        return opened.account(RunKey("local", "default", RUN))
-
-
-def asked(query: str, run: str = ".*") -> str:
-    """Return a panel's query as Grafana would send it."""
-    for name, value in (
-        ("${datasource}", ""),
-        ("$__rate_interval", "1m"),
-        ("$__range_s", "600"),
-        ("$__range", "10m"),
-        ("$cluster", ".*"),
-        ("$namespace", ".*"),
-        ("$team", ".*"),
-        ("$node", ".*"),
-        ("$run", run),
-    ):
-        query = query.replace(name, value)
-    return filled_in(query)
-
-
-def board(uid: str) -> dict[str, object]:
-    """Return a dashboard as it is committed."""
-    found: dict[str, object] = json.loads((GENERATED / f"{uid}.json").read_text())
-    return found
-
-
-def every_query() -> list[tuple[str, str]]:
-    """Return what every rule and panel asks; of alerts each condition's signal."""
-    rules = [(rule.name, rule.expr) for rule in RECORDINGS]
-    signals = [
-        (alert.name, condition.signal)
-        for alert in ALERTS
-        for condition in alert.conditions
-    ]
-    shown = [
-        (title, asked(query))
-        for one in BOARDS
-        for title, query in panel_queries(board(one.uid))
-    ]
-    return rules + signals + shown
-
-
-def panel(uid: str, title: str, run: str = RUN) -> str:
-    """Return the first query of a panel, for one run."""
-    found = next(one for one in panels(board(uid)) if one["title"] == title)
-    return asked(found["targets"][0]["expr"], run)
+            account = booked(exporter.ledger, folder, RunKey("local", "default", RUN))
+            yield Scene(stores, account)
 
 
 @pytest.mark.parametrize("name", ["Prometheus", "VictoriaMetrics"])
@@ -161,34 +102,13 @@ def test_every_query_returns_data(scene: Scene, name: str) -> None:
 @pytest.mark.parametrize("name", ["Prometheus", "VictoriaMetrics"])
 def test_panels_of_a_scripted_run_show_the_ledger(scene: Scene, name: str) -> None:
     """What a person reads on the Run dashboard is what the ledger says."""
-    store, account = scene.stores[name], scene.account
-    layers = ratios(account)
-
-    [life] = store.values(
-        panel("goodput-run", "Goodput, the run's life"), "run"
-    ).values()
-    [ranged] = store.values(panel("goodput-run", "Goodput, this range"), "run").values()
-    hours = store.values(panel("goodput-run", "GPU-hours by state"), "state")
-    [restarts] = store.values(panel("goodput-run", "Restarts"), "run").values()
-
-    assert life == pytest.approx(layers.goodput, abs=1e-6)
-    assert ranged == pytest.approx(layers.goodput, rel=0.03)
-    booked = {
-        state.value: ns / NS_PER_SECOND / 3600
-        for state, ns in account.gpu_ns.items()
-        if ns
-    }
-    assert hours.keys() >= booked.keys()
-    total = sum(booked.values())
-    for state, value in booked.items():
-        assert hours[state] == pytest.approx(value, abs=0.03 * total), state
-    assert restarts == 1
+    panels_show(scene.account, scene.stores[name], RUN)
 
 
 @pytest.mark.parametrize("name", ["Prometheus", "VictoriaMetrics"])
 def test_recorded_ratios_are_those_of_the_ledger(scene: Scene, name: str) -> None:
     """What alerts rest on is what the ledger says, layer by layer."""
-    layers = ratios(scene.account)
+    layers = ratios(scene.account.live)
     found = scene.stores[name].values(
         f'run:goodput_ratio:increase1h{{run="{RUN}"}}', "layer"
     )

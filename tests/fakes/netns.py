@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tests.parts import miss, require
 
-HOST_ADDRESS = "10.213.0.1"
+NETWORK = "10.213.0"
+HOST_ADDRESS = f"{NETWORK}.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ def _ip(*arguments: str) -> None:
 
 
 @contextmanager
-def pod_networks(count: int) -> Iterator[list[PodNetwork]]:
+def pod_networks(count: int, network: str = NETWORK) -> Iterator[list[PodNetwork]]:
     """
-    Give namespaces behind one bridge, which has ``HOST_ADDRESS``.
+    Give namespaces behind one bridge, which has the first address of a /24.
 
     Needs root and veth; where they are not had, the test is skipped, or fails in CI.
     """
@@ -43,10 +44,10 @@ def pod_networks(count: int) -> Iterator[list[PodNetwork]]:
     bridge, made = f"{tag}b", []
     try:
         _ip("link", "add", bridge, "type", "bridge")
-        _ip("addr", "add", f"{HOST_ADDRESS}/24", "dev", bridge)
+        _ip("addr", "add", f"{network}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
         for number in range(count):
-            pod = PodNetwork(f"{tag}n{number}", f"10.213.0.{number + 10}")
+            pod = PodNetwork(f"{tag}n{number}", f"{network}.{number + 10}")
             _ip("netns", "add", pod.name)
             made.append(pod)
             inside, outside = f"{tag}i{number}", f"{tag}o{number}"
