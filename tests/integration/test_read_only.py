@@ -78,7 +78,7 @@ def test_a_closed_ledger_is_verified_and_reported_on(tmp_path: Path) -> None:
     reported = read_only(tmp_path, "report", "--format", "csv")
 
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert "1 runs; every law holds" in verified.stdout
+    assert "1 run; every law holds" in verified.stdout
     assert (reported.returncode, reported.stderr) == (0, "")
     assert booked_in(reported.stdout) == 8 * HOUR_NS
 

@@ -64,7 +64,8 @@ def verify(settings: Settings, _file: Path | None, out: TextIO) -> int:
         findings = [*ledger.verify(), *_unable_to_go_on(ledger)]
         runs = len(ledger.runs())
     if not findings:
-        out.write(f"{_name_of(settings)}: {runs} runs; every law holds\n")
+        word = "run" if runs == 1 else "runs"
+        out.write(f"{_name_of(settings)}: {runs} {word}; every law holds\n")
     return _told(findings, out)
 
 

@@ -58,7 +58,8 @@ def find_run(runs: Iterable[BookedRun], name: str) -> BookedRun:
     near = nearest_runs([run.key for run in known], name)
     where = "check ledger.path, or ledger.url and identity.cluster"
     hint = f"did you mean {' or '.join(near)}?" if near else where
-    msg = f"no run is called {name!r}; the ledger holds {len(known)} runs: {hint}"
+    word = "run" if len(known) == 1 else "runs"
+    msg = f"no run is called {name!r}; the ledger holds {len(known)} {word}: {hint}"
     raise BadInputError(msg)
 
 

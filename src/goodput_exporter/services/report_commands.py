@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
@@ -27,6 +28,7 @@ from goodput_exporter.errors import (
     LedgerError,
 )
 from goodput_exporter.exposition.addresses import full_name
+from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger.ledger import BookedRun, Reader
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.parquet import write_parquet
@@ -46,6 +48,8 @@ from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
 READINGS: Final = 3
 """How often a run is read anew because the exporter booked it meanwhile."""
 TWO: Final = 2
+
+_log = logging.getLogger(__name__)
 
 
 def _html(made: Sheet) -> str:
@@ -150,6 +154,13 @@ def report(ledger: RunReader, asked: Asked, now_ns: int) -> Sheet:
     window = window_of(*times, whole=whole, now_ns=now_ns)
     pricing, view = pricing_of(asked), View(asked.view)
     inside = [run for run in chosen if _touches(run, window)]
+    if not inside:
+        _log.warning(
+            "no run was booked from %s to %s; the ledger has runs from %s to %s: "
+            "choose another window with --from, --to or --last",
+            *map(rfc3339, (window.start_ns, window.end_ns)),
+            *map(rfc3339, (whole.start_ns, whole.end_ns)),
+        )
     for left in reversed(range(READINGS)):
         read = list(
             read_runs(

@@ -94,7 +94,7 @@ def test_a_live_run_is_sound_at_every_second_of_its_life(path: Path) -> None:
         found = {second: ask(path, "verify") for second in lived(ledger, 90)}
 
     assert {s: said for s, said in found.items() if said[0]} == {}
-    assert found[90][1] == f"{path}: 1 runs; every law holds\n"
+    assert found[90][1] == f"{path}: 1 run; every law holds\n"
 
 
 def test_time_that_no_step_holds_is_a_hole_in_a_live_run(path: Path) -> None:

@@ -198,7 +198,7 @@ def test_compaction_keeps_the_days_that_are_set(home: Home) -> None:
     assert "0 segments folded, 206 joined" in compact(home)[1]
     kept = replace(settings, ledger=replace(settings.ledger, keep_days=3))
     assert compact((kept, opened))[1].startswith("8 segments folded into days before")
-    assert verify(home)[1].endswith("1 runs; every law holds\n")
+    assert verify(home)[1].endswith("1 run; every law holds\n")
 
 
 def test_today_and_yesterday_are_not_folded(home: Home) -> None:

@@ -112,6 +112,17 @@ def test_a_window_may_be_dates_or_a_length(settings: Settings) -> None:
     )
 
 
+def test_who_asks_for_a_time_without_entries_is_told_when_there_were_some(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A report of nothing looks like a cluster that stood still."""
+    told = report(settings, **{"from": "2025-01-01", "to": "2025-01-02"})
+
+    assert "Nothing was observed in this window." in told
+    assert "no run was booked from 2025-01-01T00:00:00" in caplog.text
+    assert "the ledger has runs from 2026-03-01T00:00:00" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
