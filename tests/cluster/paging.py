@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from dashboards.rules.goodput_alerts import SETTLED_S
 from goodput_exporter.domain.runs import RunKey
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.fleet import GPUS, Fleet, GpuNode, Workload, fleet
+from tests.cluster.fleet import Fleet, Workload, fleet
 from tests.cluster.following import BUILT_IN
+from tests.cluster.gpu_nodes import GPUS, GpuNode
 from tests.cluster.scenes import Scene
 from tests.dashboards.hurried import hurried
 from tests.dashboards.pager import Pager, pager
