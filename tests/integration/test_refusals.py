@@ -49,6 +49,17 @@ def test_a_taken_http_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     assert "GOODPUT_EXPORTER_HTTP_PORT" in said
 
 
+def test_an_address_of_another_machine_is_not_called_a_taken_port(
+    tmp_path: Path,
+) -> None:
+    """192.0.2.0/24 is kept for examples (RFC 5737): no machine has one of them."""
+    status, said = refusal(tmp_path, HTTP_HOST="192.0.2.1", HTTP_PORT="0")
+
+    assert status == FAILED
+    assert "http.port: 192.0.2.1:0 cannot be bound ([Errno" in said
+    assert "check that http.host is an address of this machine" in said
+
+
 def test_a_taken_udp_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     """Another program takes datagrams there."""
     with listener(socket.SOCK_DGRAM) as port:

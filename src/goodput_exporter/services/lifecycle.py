@@ -179,9 +179,11 @@ def serve(  # noqa: PLR0913 - services take values, each named at the call
     try:
         listening = config.bind_socket()
     except SystemExit as exc:
+        # uvicorn leaves the reason in its log, and here.
         msg = (
-            f"http.port: {host}:{port} cannot be bound, another program may listen "
-            "there; choose a free one with GOODPUT_EXPORTER_HTTP_PORT or --http-port"
+            f"http.port: {host}:{port} cannot be bound ({exc.__context__}); if another "
+            "program listens there, choose a free port with GOODPUT_EXPORTER_HTTP_PORT "
+            "or --http-port; else check that http.host is an address of this machine"
         )
         raise SourceUnavailableError(msg) from exc
     bound: tuple[Any, ...] = listening.getsockname()

@@ -217,10 +217,14 @@ def pricing_of(asked: Asked) -> Pricing:
     if model is None and len(models) == 1:
         model = models[0]
     if model is None or model not in models:
-        wrong = "which of them" if model is None else f"--gpu-model {model!r}"
+        wrong = (
+            "which of them do the runs have?"
+            if model is None
+            else f"none of them is --gpu-model {model!r};"
+        )
         msg = (
-            f"{asked.prices}: {wrong} do the runs have? It has prices of "
-            f"{', '.join(models) or 'nothing'}; name one with --gpu-model"
+            f"{asked.prices} has prices of {', '.join(models) or 'nothing'}: {wrong} "
+            "name one with --gpu-model"
         )
         raise ConfigError(msg)
     return Pricing(book, Place(model, asked.node_pool))

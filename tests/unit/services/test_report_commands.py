@@ -212,7 +212,7 @@ def test_prices_make_costs(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which of them do the runs have"):
         report(settings, "llama", prices=str(prices))
     assert report(settings, "llama", prices=str(prices), gpu_model=H100) == text
-    with pytest.raises(ConfigError, match="--gpu-model 'H9000'"):
+    with pytest.raises(ConfigError, match="none of them is --gpu-model 'H9000'"):
         report(settings, "llama", prices=str(prices), gpu_model="H9000")
 
 
