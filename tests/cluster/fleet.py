@@ -76,7 +76,7 @@ class Fleet:
         folder: Path,
     ) -> None:
         self.scene, self.nodes = scene, nodes
-        self._networks, self._folder = networks, folder
+        self._networks, self._folder = list(networks), folder
         self._network_of: dict[str, PodNetwork] = {}
         self._gpus_of: dict[str, list[str]] = {}
         self._jobs: list[Workload] = []
