@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.heartbeats import heartbeat
-from tests.fakes.station import Page, Station, until, went_back
+from tests.fakes.station import Page, Station, station, until, went_back
 from tests.integration.jobs import job
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
@@ -118,6 +118,22 @@ def test_a_job_that_dies_unseen_is_unobserved_and_then_down(
     assert pieces.count("down") == 1
     assert last["interruptions"] == 1
     assert last["adds_up"]["exact"]
+
+
+def test_a_job_whose_first_word_was_all_that_was_heard_is_looked_for(
+    tmp_path: Path,
+) -> None:
+    """Killed before that word was decided about, the exporter knows its process."""
+    with station(tmp_path, BOOKS_GRACE_SECONDS="4") as exporter:
+        exporter.start()
+        with job(tmp_path, exporter) as toy:
+            toy.start()
+            toy.seen(1)
+            exporter.kill()
+            toy.kill()
+        exporter.start()
+
+        until(lambda: exporter.page().states("toy").get("down"), "the outage")
 
 
 def test_killing_the_exporter_costs_nothing(exporter: Station, tmp_path: Path) -> None:

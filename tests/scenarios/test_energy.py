@@ -44,15 +44,15 @@ SECOND = (
 )
 ENDS_S = 780
 TRUTH_J = {
-    "initializing": (24 + 34) * 300,
+    "initializing": (28 + 40) * 300,
     "productive": (150 + 160) * 700,
     "checkpointing": 20 * 400,
     "restoring": 20 * 200,
     "recomputing": 60 * 700,
     "down": 12 * FREE_WATTS,
 }
-"""Of the first GPU, while the run held it: ranks are known alive, and known to be
-gone, six seconds after the fact. Of the rest of the time nobody held it."""
+"""Of the first GPU, while the run held it: a rank holds it from its first word on, and
+is known to be gone six seconds after the fact. Of the rest nobody held it."""
 EDGES = {"initializing": 4, "productive": 6, "down": 4}
 """Where a state begins or ends, and the power with it; else twice."""
 

@@ -13,6 +13,7 @@ from goodput_exporter.domain.bookings import Booking
 from goodput_exporter.domain.causes import Correction, correct_cause
 from goodput_exporter.domain.describe import Around, counted_of
 from goodput_exporter.domain.fold import Fold, Observation, incident_of
+from goodput_exporter.domain.observations import RankReport
 from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.runs import RunKey
@@ -163,8 +164,17 @@ class Bookkeeper:
         return Owner() if state is None else decode_state(state).owner
 
     def incarnations(self) -> list[str]:
-        """Return the incarnations that live, as far as is known."""
-        return list(self._shelf.incarnations())
+        """
+        Return the incarnations that live, as far as is known.
+
+        Of those whose reports wait for their instant to be decided nothing is known.
+        """
+        new = (
+            seen.incarnation
+            for seen, _ in self._backlog
+            if isinstance(seen, RankReport) and seen.role == "trainer"
+        )
+        return list(dict.fromkeys((*self._shelf.incarnations(), *new)))
 
     def take(self, observations: Iterable[Observation], agent: str = "") -> None:
         """

@@ -175,7 +175,7 @@ class Shelf:
         tended.published.add(booked, now_ns)
         tended.published.counted = counted_of(fold)
         self.runs[key] = tended
-        for name in fold.lives:
+        for name in _known(fold):
             self._router.bind(name, key)
         if fold.placed is not None:
             self._router.locate(fold.placed)
@@ -200,11 +200,12 @@ class Shelf:
             self.runs[run.key].closed_ns = run.last_ns
 
     def incarnations(self) -> Iterator[str]:
-        """Yield the incarnations that live, as far as is known."""
+        """Yield the incarnations that live, and those whose first report waits."""
         for tended in self.runs.values():
-            for name, life in tended.fold.lives.items():
-                if life.is_alive:
-                    yield name
+            lives = tended.fold.lives
+            yield from (name for name, life in lives.items() if life.is_alive)
+            waiting = {report.incarnation for report in tended.fold.inbox}
+            yield from waiting.difference(lives, tended.fold.buried)
 
     def forget(self, now_ns: int) -> None:
         """Let finished runs go out of sight; the ledger keeps them."""
@@ -228,6 +229,11 @@ class Shelf:
                 {
                     name: key
                     for key, tended in self.runs.items()
-                    for name in tended.fold.lives
+                    for name in _known(tended.fold)
                 }
             )
+
+
+def _known(fold: Fold) -> set[str]:
+    """Return the incarnations that an observation of their ends would be about."""
+    return {*fold.lives, *(report.incarnation for report in fold.inbox)}

@@ -245,15 +245,21 @@ class Station:
         self, fold: Fold, known: dict[str, list[int]], now_ns: int
     ) -> list[RankExited]:
         gone: list[RankExited] = []
-        for name, life in fold.lives.items():
-            if not life.is_alive or name not in known:
+        alive = {
+            name: life.reported_ns for name, life in fold.lives.items() if life.is_alive
+        }
+        for report in fold.inbox:
+            if report.incarnation not in fold.lives:
+                alive[report.incarnation] = report.at_ns
+        for name, reported_ns in alive.items():
+            if name not in known:
                 continue
             pid, start_ticks = known[name]
             if self._heartbeats.watch(name, pid, start_ticks, fold.key.run):
                 self._watched[name] = (pid, start_ticks)
                 continue
             detail = f"pid {pid} was gone when the exporter came back"
-            gone.append(RankExited(name, now_ns, None, detail, life.reported_ns))
+            gone.append(RankExited(name, now_ns, None, detail, reported_ns))
         return gone
 
     def _changed_meta(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.observations import GpuSample, ModelFacts, RankReport
 from goodput_exporter.domain.settings import Rules
+from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from goodput_exporter.services.machine_gpus import MachineGpus
@@ -22,6 +23,19 @@ NOW_NS = ns(START_S + 50)
 def machine() -> MachineGpus:
     """Return what watches a machine called ``here``."""
     return MachineGpus("local", "default", "here")
+
+
+def bookkeeper(ledger: Ledger, gpus: GpuBookkeeper) -> Bookkeeper:
+    """Return who keeps both books of this machine."""
+    return Bookkeeper(
+        ledger,
+        Rules(),
+        cluster="local",
+        namespace="default",
+        silence_ns=ns(SILENCE_S),
+        retention_ns=ns(RETENTION_S),
+        gpus=gpus,
+    )
 
 
 def hello(gpu: GpuSample) -> RankReport:
@@ -62,16 +76,7 @@ def test_a_machine_without_gpus_is_in_no_book() -> None:
 def test_the_cluster_book_is_committed_with_the_runs() -> None:
     """A machine's two GPUs add up to the time that they were looked at."""
     gpus, watched = GpuBookkeeper(), machine()
-    ledger = MemoryLedger()
-    books = Bookkeeper(
-        ledger,
-        Rules(),
-        cluster="local",
-        namespace="default",
-        silence_ns=ns(SILENCE_S),
-        retention_ns=ns(RETENTION_S),
-        gpus=gpus,
-    )
+    books = bookkeeper(MemoryLedger(), gpus)
     books.resume(ns(START_S))
     for second in range(200):
         now_ns = ns(START_S + second)
@@ -80,3 +85,23 @@ def test_the_cluster_book_is_committed_with_the_runs() -> None:
 
     booked = gpus.view().sealed
     assert sum(booked.values()) > 2 * ns(100)
+
+
+def test_a_rank_keeps_its_gpu_from_its_first_word_on() -> None:
+    """It names it in its hello; the next one comes a minute later."""
+    watched, books = machine(), bookkeeper(MemoryLedger(), GpuBookkeeper())
+    books.resume(ns(START_S))
+    seen = observations([Rank(inc="a" * 16).init(40)])
+    first, *later = (one for one in seen if isinstance(one, RankReport))
+    said = [replace(first, facts=ModelFacts(gpu_uuids=(gpu_sample(0).uuid,))), *later]
+    held = []
+    for second in range(40):
+        now_ns = ns(START_S + second)
+        heard = [one for one in said if now_ns - ns(1) < one.at_ns <= now_ns]
+        books.take(heard)
+        watched.hear(heard)
+        (stand,) = watched.look([gpu_sample(0)], books.incarnations(), now_ns)
+        held.append(stand.gpus[0].parts[0][0].category)
+        assert books.tick(now_ns)
+
+    assert set(held) == {Category.HELD}
