@@ -154,7 +154,8 @@ class Keeper:
             if self._known.outage is None:
                 pause_seconds = self._reinit_seconds
         for child in self._children:
-            child.ending(timeout_seconds=0.5)
+            # Whoever closes us waits 2 s at most; a loaded machine buries slowly.
+            child.ending(timeout_seconds=1.5)
 
     def _rest(self) -> None:
         """Hold nothing until the pause is over; the newest child is dead by then."""
