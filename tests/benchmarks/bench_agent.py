@@ -31,6 +31,7 @@ from tests.fakes.kubelet import kubelet
 from tests.fakes.node_agent import AGGREGATOR, AgentStation, node_agent
 from tests.fakes.nvml.driver import FakeDriver, compile_library, install
 from tests.fakes.station import station, until
+from tests.fakes.vitals import tree
 
 GPUS = RANKS = 16
 MIB = 2**20
@@ -46,19 +47,6 @@ class Cost:
     own_cpu_seconds: float
     resident: int
     proportional: int
-
-
-def tree(pid: int) -> list[int]:
-    """Return a process and all that it has started."""
-    found = [pid]
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            found += tree(int(path.parent.name))
-    return found
 
 
 def cost(pid: int) -> Cost:
