@@ -119,11 +119,10 @@ def live(one: Node, seconds: int, tick_s: int) -> None:
         one.tick(tick_s)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "tick_s",
     [
-        120,
+        pytest.param(120, marks=pytest.mark.timeout(180)),
         # As in service; some ten minutes.
         pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
@@ -152,7 +151,9 @@ def test_a_day_grows_nothing(tmp_path: Path, tick_s: int) -> None:
         f"{threads_after}, files {files} and {files_after}\n"
     )
     assert after - before < SLACK_BYTES
-    assert (threads_after, files_after) == (threads, files)
+    # Fewer is another test's, which let go late in the same process.
+    assert threads_after <= threads
+    assert files_after <= files
     assert waiting.records <= 1
     assert counts.overflow == counts.unsendable == counts.refused == 0
     assert noted < RANKS * KIB / 4

@@ -40,11 +40,14 @@ from goodput_exporter.services.ledger_tables import TABLES
 from tests.fakes.ledger import LLAMA, booked, segment
 from tests.fakes.postgresql import Cluster
 
-TODAY = day_of(int(datetime.now(UTC).timestamp()) * 10**9)
-LONG_AGO = (TODAY - 10) * DAY_NS
 HOUR_NS = DAY_NS // 24
 
 Home = tuple[Settings, Callable[[], Archive]]
+
+
+def today() -> int:
+    """Return the day's number, asked anew by each test: a suite may see midnight."""
+    return day_of(int(datetime.now(UTC).timestamp()) * 10**9)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
@@ -66,15 +69,16 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
 
 def written(home: Home) -> None:
     """Book ten days of hours, one of each other kind, and let go."""
+    long_ago = (today() - 10) * DAY_NS
     down = replace(
-        segment(LONG_AGO, LONG_AGO + HOUR_NS, RunState.DOWN), cause=Cause.UNKNOWN
+        segment(long_ago, long_ago + HOUR_NS, RunState.DOWN), cause=Cause.UNKNOWN
     )
     hours = [
-        segment(LONG_AGO + i * HOUR_NS, LONG_AGO + (i + 1) * HOUR_NS)
+        segment(long_ago + i * HOUR_NS, long_ago + (i + 1) * HOUR_NS)
         for i in range(1, 240)
     ]
     others: list[Booking] = [
-        RunEvent(LONG_AGO, EventKind.INTERRUPTED, {"cause": "unknown", "node": "ü"}),
+        RunEvent(long_ago, EventKind.INTERRUPTED, {"cause": "unknown", "node": "ü"}),
         Restatement(
             7, hours[0].span, "productive", "lost", 8 * HOUR_NS, Cause.NONE, "rule 4", 1
         ),
@@ -175,7 +179,7 @@ def test_what_was_folded_is_exported_as_days(
 ) -> None:
     """Segments that are no more are said to be missing, and where they went."""
     written(home)
-    first_kept = datetime.fromtimestamp((TODAY - 5) * 86_400, UTC).date().isoformat()
+    first_kept = datetime.fromtimestamp((today() - 5) * 86_400, UTC).date().isoformat()
     days = export(home, "days", "csv")
 
     status, said = compact(home, first_kept)
@@ -215,7 +219,8 @@ def test_a_compaction_beside_a_running_exporter(home: Home) -> None:
     written(home)
     with closing(home[1]()) as ledger:
         assert compact(home)[0] == 0
-        ledger.append(booked(segment(LONG_AGO + 240 * HOUR_NS, TODAY * DAY_NS + 1)))
+        now_ns = today() * DAY_NS
+        ledger.append(booked(segment(now_ns, now_ns + 1)))
 
         assert ledger.verify() == []
         assert ledger.account(LLAMA).total_gpu_ns == 8 * (10 * DAY_NS + 1)
