@@ -11,8 +11,8 @@ INTRODUCTION = """\
 # Metrics
 
 Every metric that `/metrics` exports, in the text format 0.0.4. This page is
-generated from `catalogue.py` and `node_metrics.py` in
-`src/goodput_exporter/exposition/`; change those.
+generated from the `*_metrics.py` modules in `src/goodput_exporter/exposition/`;
+change those.
 
 - A value that was not measured is absent. `0` is a measurement.
 - Counters of GPU time hold sealed time only: they never go back. What is not

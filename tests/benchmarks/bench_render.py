@@ -26,9 +26,9 @@ from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.states import RunState
-from goodput_exporter.exposition.collector import SnapshotCollector
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import LIVE_STATES
+from tests.fakes.registry import SnapshotCollector
 from tests.fakes.snapshots import run_view, snapshot
 
 ODD_NS = 1_234_567_891

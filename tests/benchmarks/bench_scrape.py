@@ -23,10 +23,10 @@ from prometheus_client import CollectorRegistry, start_http_server
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.api import Freshness, create_app
-from goodput_exporter.exposition.collector import SnapshotCollector
 from goodput_exporter.exposition.render import MetricsPage
 from tests.benchmarks.bench_render import ticked
 from tests.fakes.aggregator import serving
+from tests.fakes.registry import SnapshotCollector
 from tests.fakes.snapshots import run_view, snapshot
 
 SERIES, ROUNDS = 100_000, 5

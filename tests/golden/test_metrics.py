@@ -9,9 +9,9 @@ from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.catalogue import CATALOGUE
 from goodput_exporter.exposition.cluster_families import CLUSTER
 from goodput_exporter.exposition.energy_families import RUN_ENERGY
-from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
+from goodput_exporter.exposition.gpu_families import GPU_HEALTH, GPUS, HOLDERS
 from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
-from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
+from goodput_exporter.exposition.own_families import BOOKS, HEALTH
 from goodput_exporter.exposition.pipe_families import PIPES
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import RUNS

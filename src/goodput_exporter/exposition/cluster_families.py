@@ -7,7 +7,7 @@ from typing import Final
 from goodput_exporter.domain.gpu_bookings import GpuGroup
 from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.snapshot import Snapshot
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import cluster_metrics as names
 from goodput_exporter.exposition.energy_families import energy_of_nobody
 from goodput_exporter.exposition.family import (
     AnyFamily,

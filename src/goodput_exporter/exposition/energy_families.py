@@ -9,7 +9,7 @@ from goodput_exporter.domain.energy import MILLIJOULES_PER_JOULE, Energy
 from goodput_exporter.domain.energy_totals import NOBODY, EnergyTotals
 from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.snapshot import Snapshot
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import cluster_metrics as names
 from goodput_exporter.exposition.family import (
     AnyFamily,
     Family,

@@ -1,19 +1,61 @@
-"""What the page says of GPUs beside their samples: health, XIDs, and holders."""
+"""What the page says of a node's GPUs: samples, health, XIDs, and holders."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from goodput_exporter.domain.observations import GpuHealth, GpuSample, XidCount
+from goodput_exporter.domain.observations import (
+    GpuHealth,
+    GpuLost,
+    GpuSample,
+    XidCount,
+)
 from goodput_exporter.domain.snapshot import Snapshot
-from goodput_exporter.exposition import node_metrics as names
+from goodput_exporter.exposition import gpu_metrics as names
 from goodput_exporter.exposition.family import Family, Group, Labels, Samples, Single
 from goodput_exporter.exposition.metric import Metric
-from goodput_exporter.exposition.own_families import Gpu, gpu_labels, gpus_of, measured
 
 Read = Callable[[GpuHealth], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU of one node, as last observed."""
+
+    node: str
+    seen: GpuSample | GpuLost
+
+
+def _gpu_error(gpu: Gpu) -> Samples:
+    if isinstance(gpu.seen, GpuSample):
+        return {}
+    code = None if gpu.seen.code is None else str(gpu.seen.code)
+    return {(code, gpu.seen.reason): 1}
+
+
+def _measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
+    """Fill a metric with one figure of a GPU that answers."""
+
+    def samples(gpu: Gpu) -> Samples:
+        if isinstance(gpu.seen, GpuLost):
+            return {}
+        value = read(gpu.seen)
+        return {} if value is None else {(gpu.seen.name,): value}
+
+    return Family(metric, samples)
+
+
+def _gpus_of(snapshot: Snapshot) -> list[Gpu]:
+    """Return this node's GPUs."""
+    return [Gpu(snapshot.node, seen) for seen in snapshot.gpus]
+
+
+def _gpu_labels(gpu: Gpu) -> Labels:
+    """Return what tells a GPU from all others, lost or not."""
+    return (gpu.node, gpu.seen.uuid, str(gpu.seen.index))
 
 
 def _of_sample(
@@ -76,11 +118,29 @@ def _mig(sample: GpuSample) -> dict[Labels, float]:
     }
 
 
+GPUS: Final = Group(
+    (
+        Single(names.GPU_UP, lambda gpu: int(isinstance(gpu.seen, GpuSample))),
+        Family(names.GPU_ERROR, _gpu_error),
+        _measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
+        _measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
+        _measured(names.GPU_MEMORY_TOTAL, lambda gpu: gpu.memory_total_bytes),
+        _measured(names.GPU_POWER, lambda gpu: gpu.power_watts),
+        _measured(names.GPU_POWER_LIMIT, lambda gpu: gpu.power_limit_watts),
+        _measured(names.GPU_ENERGY, lambda gpu: gpu.energy_joules),
+        _measured(names.GPU_TEMPERATURE, lambda gpu: gpu.temperature_celsius),
+        _measured(names.GPU_SM_CLOCK, lambda gpu: gpu.sm_clock_hertz),
+        _measured(names.GPU_MEMORY_CLOCK, lambda gpu: gpu.memory_clock_hertz),
+    ),
+    _gpus_of,
+    _gpu_labels,
+)
+
 GPU_HEALTH: Final = Group(
     (
-        measured(names.GPU_SM_ACTIVE, lambda gpu: gpu.sm_active_ratio),
-        measured(names.GPU_TENSOR_ACTIVE, lambda gpu: gpu.tensor_active_ratio),
-        measured(names.GPU_DRAM_ACTIVE, lambda gpu: gpu.dram_active_ratio),
+        _measured(names.GPU_SM_ACTIVE, lambda gpu: gpu.sm_active_ratio),
+        _measured(names.GPU_TENSOR_ACTIVE, lambda gpu: gpu.tensor_active_ratio),
+        _measured(names.GPU_DRAM_ACTIVE, lambda gpu: gpu.dram_active_ratio),
         _of_sample(names.GPU_THROTTLED, _throttled),
         _of_health(
             names.GPU_ECC_ERRORS,
@@ -112,8 +172,8 @@ GPU_HEALTH: Final = Group(
         _of_sample(names.GPU_RECOVERY_ACTION, _recovery),
         _of_sample(names.GPU_MIG_SHARE, _mig),
     ),
-    gpus_of,
-    gpu_labels,
+    _gpus_of,
+    _gpu_labels,
 )
 
 

@@ -8,7 +8,7 @@ from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import group_metrics as names
 from goodput_exporter.exposition.family import (
     AnyFamily,
     Family,

@@ -1,4 +1,4 @@
-"""What the page says of this node's GPUs, of the exporter and of its process."""
+"""What the page says of the exporter's own health and of its process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from goodput_exporter import __version__
-from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import own_metrics as names
 from goodput_exporter.exposition.family import (
     AnyFamily,
     Family,
@@ -21,14 +20,6 @@ from goodput_exporter.exposition.family import (
 )
 from goodput_exporter.exposition.metric import Metric
 from goodput_exporter.exposition.process import Process
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One GPU of one node, as last observed."""
-
-    node: str
-    seen: GpuSample | GpuLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +37,6 @@ class PageFacts:
     errors: Mapping[str, int]
 
 
-def _gpu_error(gpu: Gpu) -> Samples:
-    if isinstance(gpu.seen, GpuSample):
-        return {}
-    code = None if gpu.seen.code is None else str(gpu.seen.code)
-    return {(code, gpu.seen.reason): 1}
-
-
-def measured(metric: Metric, read: Callable[[GpuSample], float | None]) -> Family[Gpu]:
-    """Fill a metric with one figure of a GPU that answers."""
-
-    def samples(gpu: Gpu) -> Samples:
-        if isinstance(gpu.seen, GpuLost):
-            return {}
-        value = read(gpu.seen)
-        return {} if value is None else {(gpu.seen.name,): value}
-
-    return Family(metric, samples)
-
-
 def _health(
     metric: Metric, read: Callable[[ExporterHealth], float | None]
 ) -> Single[Snapshot]:
@@ -80,37 +52,9 @@ def _gpu_source_up(snapshot: Snapshot) -> Samples:
     return {} if up is None else {(snapshot.node,): int(up)}
 
 
-def gpus_of(snapshot: Snapshot) -> list[Gpu]:
-    """Return this node's GPUs."""
-    return [Gpu(snapshot.node, seen) for seen in snapshot.gpus]
-
-
-def gpu_labels(gpu: Gpu) -> Labels:
-    """Return what tells a GPU from all others, lost or not."""
-    return (gpu.node, gpu.seen.uuid, str(gpu.seen.index))
-
-
 def _no_labels(_: object) -> Labels:
     return ()
 
-
-GPUS: Final = Group(
-    (
-        Single(names.GPU_UP, lambda gpu: int(isinstance(gpu.seen, GpuSample))),
-        Family(names.GPU_ERROR, _gpu_error),
-        measured(names.GPU_BUSY, lambda gpu: gpu.busy_ratio),
-        measured(names.GPU_MEMORY_USED, lambda gpu: gpu.memory_used_bytes),
-        measured(names.GPU_MEMORY_TOTAL, lambda gpu: gpu.memory_total_bytes),
-        measured(names.GPU_POWER, lambda gpu: gpu.power_watts),
-        measured(names.GPU_POWER_LIMIT, lambda gpu: gpu.power_limit_watts),
-        measured(names.GPU_ENERGY, lambda gpu: gpu.energy_joules),
-        measured(names.GPU_TEMPERATURE, lambda gpu: gpu.temperature_celsius),
-        measured(names.GPU_SM_CLOCK, lambda gpu: gpu.sm_clock_hertz),
-        measured(names.GPU_MEMORY_CLOCK, lambda gpu: gpu.memory_clock_hertz),
-    ),
-    gpus_of,
-    gpu_labels,
-)
 
 HEALTH: Final = Group(
     (

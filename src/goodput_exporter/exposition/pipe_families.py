@@ -8,7 +8,7 @@ from typing import Final
 from goodput_exporter.domain.node_view import IngestView, PushView, ReaderView
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition import node_metrics as names
+from goodput_exporter.exposition import pipe_metrics as names
 from goodput_exporter.exposition.family import Family, Group, Labels, Samples, Single
 from goodput_exporter.exposition.metric import Metric
 

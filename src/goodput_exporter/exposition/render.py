@@ -8,55 +8,16 @@ from typing import Any, Final
 
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.exposition.budget import Budget
-from goodput_exporter.exposition.cluster_families import CLUSTER
-from goodput_exporter.exposition.energy_families import RUN_ENERGY
+from goodput_exporter.exposition.families import GROUPS
 from goodput_exporter.exposition.family import Group
-from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
-from goodput_exporter.exposition.own_families import (
-    BOOKS,
-    GPUS,
-    HEALTH,
-    PAGE,
-    PROCESS,
-    PageFacts,
-)
-from goodput_exporter.exposition.pipe_families import PIPES
+from goodput_exporter.exposition.own_families import PAGE, PageFacts
 from goodput_exporter.exposition.run_families import RUNS
 from goodput_exporter.exposition.table import Table
-from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 GZIP_LEVEL: Final = 1
 """Level 9 takes over ten times as long for a page a fifth smaller."""
-
-GROUPS: Final[tuple[Group[Any], ...]] = (
-    RUNS,
-    RUN_GROUPS,
-    NODE_FAILURES,
-    RUN_ENERGY,
-    CLUSTER,
-    WATCH,
-    KINDS,
-    WAITS,
-    GPUS,
-    GPU_HEALTH,
-    HOLDERS,
-    PIPES,
-    HEALTH,
-    BOOKS,
-    PROCESS,
-)
-OF_AN_AGENT: Final[tuple[Group[Any], ...]] = (
-    GPUS,
-    GPU_HEALTH,
-    HOLDERS,
-    PIPES,
-    HEALTH,
-    PROCESS,
-)
-"""It has no books: what runs did is told by the aggregator."""
 
 
 class MetricsPage:

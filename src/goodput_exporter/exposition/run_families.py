@@ -11,7 +11,7 @@ from goodput_exporter.analysis.incidents import blamed_node, named_nodes
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import STATE_TABLE, RunState
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import run_metrics as names
 from goodput_exporter.exposition.family import (
     NO_SERIES,
     AnyFamily,

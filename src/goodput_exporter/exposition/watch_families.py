@@ -7,7 +7,7 @@ from typing import Final
 
 from goodput_exporter.domain.cluster_watch import ClusterWatch, KindWatch, RunWait
 from goodput_exporter.domain.snapshot import Snapshot
-from goodput_exporter.exposition import catalogue as names
+from goodput_exporter.exposition import watch_metrics as names
 from goodput_exporter.exposition.family import (
     AnyFamily,
     Family,

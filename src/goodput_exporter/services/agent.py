@@ -30,7 +30,8 @@ from goodput_exporter.domain.observations import (
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.agent_app import Doors, Verdict, agent_app
-from goodput_exporter.exposition.render import OF_AN_AGENT, MetricsPage
+from goodput_exporter.exposition.families import OF_AN_AGENT
+from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.services.acquaintances import Acquaintances
 from goodput_exporter.services.agent_parts import (
     health_of,

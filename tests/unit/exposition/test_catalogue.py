@@ -7,32 +7,13 @@ from collections import Counter
 import pytest
 
 from goodput_exporter.exposition.catalogue import CATALOGUE
-from goodput_exporter.exposition.cluster_families import CLUSTER
-from goodput_exporter.exposition.energy_families import RUN_ENERGY
-from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
+from goodput_exporter.exposition.families import GROUPS
 from goodput_exporter.exposition.metric import Kind, Metric
-from goodput_exporter.exposition.own_families import (
-    BOOKS,
-    GPUS,
-    HEALTH,
-    PAGE,
-    PROCESS,
-)
-from goodput_exporter.exposition.pipe_families import PIPES
-from goodput_exporter.exposition.run_families import RUNS
-from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
+from goodput_exporter.exposition.own_families import PAGE
 
 TARGET_LABELS = {"job", "instance", "pod", "namespace", "node", "container"}
-EVERYTHING = (
-    *(RUNS, RUN_GROUPS, NODE_FAILURES, RUN_ENERGY, CLUSTER),
-    *(GPUS, GPU_HEALTH, HOLDERS, PIPES, HEALTH),
-)
-FILLED = [
-    family.metric
-    for group in (*EVERYTHING, WATCH, KINDS, WAITS, BOOKS, PROCESS)
-    for family in group.families
-] + [family.metric for family in PAGE]
+FILLED = [family.metric for group in GROUPS for family in group.families]
+FILLED += [family.metric for family in PAGE]
 
 each_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda m: m.name)
 

@@ -16,8 +16,9 @@ from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import Cause, RunState
+from goodput_exporter.exposition.families import GROUPS
 from goodput_exporter.exposition.family import Family, Samples
-from goodput_exporter.exposition.render import GROUPS, MetricsPage
+from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.exposition.run_families import RUNS
 from tests.fakes.poison import POISON, poisoned_page
 from tests.fakes.snapshots import (

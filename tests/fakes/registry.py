@@ -1,8 +1,7 @@
 """
-The same families for prometheus_client's registry.
+The same families in prometheus_client's registry, to hold our page against.
 
-Slower than the page and equal to it in meaning; the tests hold the two
-against each other. For programs that have a registry already.
+Slower than the page and equal to it in meaning.
 """
 
 from __future__ import annotations
@@ -16,36 +15,15 @@ from prometheus_client.registry import Collector
 
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition.cluster_families import CLUSTER
-from goodput_exporter.exposition.energy_families import RUN_ENERGY
+from goodput_exporter.exposition.families import GROUPS
 from goodput_exporter.exposition.family import AnyFamily, Group
-from goodput_exporter.exposition.gpu_families import GPU_HEALTH, HOLDERS
-from goodput_exporter.exposition.group_families import NODE_FAILURES, RUN_GROUPS
 from goodput_exporter.exposition.isolation import Isolation
 from goodput_exporter.exposition.labels import clean
 from goodput_exporter.exposition.metric import Kind, Metric
-from goodput_exporter.exposition.own_families import BOOKS, GPUS, HEALTH
-from goodput_exporter.exposition.pipe_families import PIPES
-from goodput_exporter.exposition.run_families import RUNS
-from goodput_exporter.exposition.watch_families import KINDS, WAITS, WATCH
+from goodput_exporter.exposition.own_families import PROCESS
 
-GROUPS: Final[tuple[Group[Any], ...]] = (
-    RUNS,
-    RUN_GROUPS,
-    NODE_FAILURES,
-    RUN_ENERGY,
-    CLUSTER,
-    WATCH,
-    KINDS,
-    WAITS,
-    GPUS,
-    GPU_HEALTH,
-    HOLDERS,
-    PIPES,
-    HEALTH,
-    BOOKS,
-)
-"""Without process metrics: a registry has its own collector for those."""
+OURS: Final = tuple(group for group in GROUPS if group is not PROCESS)
+"""Without process metrics, which differ from one look to the next."""
 
 T = TypeVar("T")
 
@@ -63,7 +41,7 @@ class SnapshotCollector(Collector):
     def __init__(
         self,
         snapshot: Callable[[], Snapshot | None],
-        groups: tuple[Group[Any], ...] = GROUPS,
+        groups: tuple[Group[Any], ...] = OURS,
         isolation: Isolation | None = None,
     ) -> None:
         self._snapshot = snapshot

@@ -1,4 +1,4 @@
-"""The two renderers say the same, and prometheus_client's registry takes ours."""
+"""The page says what prometheus_client says of the same families."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.states import Cause, RunState
-from goodput_exporter.exposition.collector import GROUPS, SnapshotCollector
 from goodput_exporter.exposition.render import MetricsPage
+from tests.fakes.registry import OURS, SnapshotCollector
 from tests.fakes.snapshots import (
     bare_run_view,
     gpu_lost,
@@ -22,7 +22,7 @@ from tests.fakes.snapshots import (
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def _registry(now: Snapshot | None) -> CollectorRegistry:
+def _registry(now: Snapshot) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(lambda: now))
     return registry
@@ -52,7 +52,7 @@ def test_both_renderers_say_the_same() -> None:
     """Our text is fast; prometheus_client's is the one everybody reads."""
     now = _odd_run()
 
-    ours = _meaning(MetricsPage(groups=GROUPS).render(now))
+    ours = _meaning(MetricsPage(groups=OURS).render(now))
     theirs = _meaning(generate_latest(_registry(now)))
 
     own = {"goodput_series", "goodput_series_dropped", "goodput_collector_errors"}
@@ -76,16 +76,3 @@ def test_samples_have_exact_values() -> None:
     assert value("goodput_run_badput_gpu_seconds_total", cause="none") == 92.0
     assert value("goodput_run_state", state="productive") == 1.0
     assert value("goodput_run_ended_timestamp_seconds") is None
-
-
-def test_before_the_first_tick_there_is_nothing() -> None:
-    """An exporter that knows nothing yet says nothing, and no zeros."""
-    assert generate_latest(_registry(None)) == b""
-
-
-def test_a_second_collector_is_refused() -> None:
-    """The registry learns the names from ``describe`` and keeps them unique."""
-    registry = _registry(None)
-
-    with pytest.raises(ValueError, match="Duplicated timeseries"):
-        registry.register(SnapshotCollector(lambda: None))
