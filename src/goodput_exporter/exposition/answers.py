@@ -12,9 +12,10 @@ from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import Incident, ModelView, RunView, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import LAYER_OF, STATE_TABLE, RunState
-from goodput_exporter.exposition import schemas
+from goodput_exporter.exposition import run_schemas as schemas
 from goodput_exporter.exposition.addresses import address, shown
 from goodput_exporter.exposition.instants import rfc3339
+from goodput_exporter.exposition.shapes import Books, Layers, Share
 from goodput_exporter.exposition.windows import Reading, lifetime
 
 API: Final = "/api/v1/runs"
@@ -147,9 +148,9 @@ def _line(view: RunView) -> schemas.RunLine:
     )
 
 
-def books(account: Account) -> schemas.Books:
+def books(account: Account) -> Books:
     """Answer with an account, by state and by cause."""
-    return schemas.Books(
+    return Books(
         states=[
             _share(row.state.value, account.gpu_ns[row.state], row.layer.value)
             for row in STATE_TABLE
@@ -165,8 +166,8 @@ def books(account: Account) -> schemas.Books:
     )
 
 
-def _share(name: str, gpu_ns: int, layer: str | None = None) -> schemas.Share:
-    return schemas.Share(
+def _share(name: str, gpu_ns: int, layer: str | None = None) -> Share:
+    return Share(
         name=name, layer=layer, gpu_ns=gpu_ns, gpu_seconds=gpu_ns / NS_PER_SECOND
     )
 
@@ -183,9 +184,9 @@ def _adds_up(reading: Reading) -> schemas.AddsUp:
     )
 
 
-def layers(found: LayerRatios) -> schemas.Layers:
+def layers(found: LayerRatios) -> Layers:
     """Answer with the ratios of one account."""
-    return schemas.Layers(**asdict(found))
+    return Layers(**asdict(found))
 
 
 def _energy(snapshot: Snapshot, view: RunView) -> schemas.RunEnergy | None:
@@ -214,7 +215,7 @@ def _joules(millijoules: int | None) -> float | None:
     return None if millijoules is None else millijoules / MILLIJOULES_PER_JOULE
 
 
-def _by_window(every: Mapping[str, LayerRatios]) -> dict[str, schemas.Layers]:
+def _by_window(every: Mapping[str, LayerRatios]) -> dict[str, Layers]:
     return {window: layers(found) for window, found in every.items()}
 
 

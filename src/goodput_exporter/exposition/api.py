@@ -36,7 +36,8 @@ from goodput_exporter.exposition.lookups import (
 from goodput_exporter.exposition.pages import add_pages
 from goodput_exporter.exposition.past import Past, past_routes
 from goodput_exporter.exposition.render import CONTENT_TYPE
-from goodput_exporter.exposition.schemas import Problem, RunDetail, RunList
+from goodput_exporter.exposition.run_schemas import RunDetail, RunList
+from goodput_exporter.exposition.shapes import Problem
 from goodput_exporter.exposition.windows import LIFETIME, History, read_span
 
 MAX_BODY_BYTES: Final = 64 * 1024

@@ -18,7 +18,7 @@ from goodput_exporter.exposition.lookups import (
     run_of,
     snapshot_of,
 )
-from goodput_exporter.exposition.schemas import Problem
+from goodput_exporter.exposition.shapes import Problem
 
 PARTS = 3
 

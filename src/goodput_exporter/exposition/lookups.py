@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.exposition.addresses import Ambiguous, Missing, find, shown
-from goodput_exporter.exposition.schemas import Problem
+from goodput_exporter.exposition.shapes import Problem
 from goodput_exporter.exposition.windows import (
     LIFETIME,
     WINDOW_SECONDS,

@@ -22,12 +22,12 @@ from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
 from goodput_exporter.exposition.lookups import RefusedError
 from goodput_exporter.exposition.past_answers import past_groups, past_reliability
-from goodput_exporter.exposition.schemas import (
+from goodput_exporter.exposition.past_schemas import (
     PastAccount,
     PastGroups,
     PastReliability,
-    Problem,
 )
+from goodput_exporter.exposition.shapes import Problem
 
 NAME: Final = "`cluster/namespace/run`, or the run id alone."
 FROM: Final = "Unix seconds or RFC 3339; without it, the first entry."

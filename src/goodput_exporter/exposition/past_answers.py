@@ -14,7 +14,7 @@ from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.exposition import schemas
+from goodput_exporter.exposition import past_schemas as schemas
 from goodput_exporter.exposition.addresses import full_name, shown
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import rfc3339

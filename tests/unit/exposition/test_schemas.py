@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goodput_exporter.exposition.schemas import RunDetail, RunList
+from goodput_exporter.exposition.run_schemas import RunDetail, RunList
 from tests.fakes.apps import app_with
 from tests.fakes.asking import get
 
