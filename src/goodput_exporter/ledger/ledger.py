@@ -119,63 +119,6 @@ class Finding:
     what: str
 
 
-class Ledger(GpuReader, Protocol):
-    """
-    Append-only entries, and beside them what a restart needs.
-
-    One thread appends; any thread reads, and sees whole batches only.
-    Every method may raise ``LedgerError``, and ``LedgerCorruptError`` where
-    what is stored is not what was written.
-    """
-
-    def append(self, batch: Batch) -> int:
-        """
-        Write a batch durably, as a whole or not at all.
-
-        After an error nothing of the batch is there and the same batch may be
-        appended again, as often as it takes.
-
-        Returns:
-            The number of the ledger's last entry.
-
-        Raises:
-            AccountingError: A booking can never be stored; ours to mend.
-        """
-
-    def resume(self) -> Resume:
-        """Return what a restart goes on from."""
-
-    def state_of(self, key: RunKey) -> bytes | None:
-        """Return one run's last state, closed or not; None if it never had one."""
-
-    def runs(self) -> list[BookedRun]:
-        """Return every run, in the order of their keys."""
-
-    def bookings(self, key: RunKey) -> Iterator[Entry]:
-        """Yield one run's entries in the order of their numbers."""
-
-    def segments(self, key: RunKey, window: Span | None = None) -> Iterator[Segment]:
-        """
-        Yield, in time order and uncut, the segments that reach into *window*.
-
-        Those before ``BookedRun.folded_ns`` are no more; their days' accounts are.
-        """
-
-    def account(self, key: RunKey, window: Span | None = None) -> Account:
-        """
-        Return ``tally`` of all that was booked of the run in *window*.
-
-        Raises:
-            LedgerError: The window cuts a day that was folded.
-        """
-
-    def verify(self, key: RunKey | None = None) -> list[Finding]:
-        """Return the laws that are broken: by one run, or by any run and the whole."""
-
-    def close(self) -> None:
-        """Let go of everything; appended batches are durable already."""
-
-
 @dataclass(frozen=True, slots=True)
 class Compacted:
     """
@@ -194,11 +137,13 @@ class Compacted:
     gpu_folded: int = 0
 
 
-class Reader(GpuReader, Protocol):
+class RunReader(GpuReader, Protocol):
     """
-    A stored ledger that somebody else may write meanwhile; see ``Ledger``.
+    What can be read of every ledger.
 
-    Each read sees one snapshot, made of whole batches.
+    Any thread reads, and sees whole batches only. Every method may raise
+    ``LedgerError``, and ``LedgerCorruptError`` where what is stored is not what
+    was written.
     """
 
     def resume(self) -> Resume:
@@ -234,21 +179,9 @@ class Reader(GpuReader, Protocol):
     def close(self) -> None:
         """Let go of everything; appended batches are durable already."""
 
-    def days(self, first: int, last: int) -> Iterator[DailyAmount]:
-        """See ``Archive.days``."""
 
-    def summed_days(self, first: int, last: int) -> DaySums:
-        """See ``Archive.summed_days``."""
-
-    def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
-        """Yield what was folded of the cluster book's days, in their order."""
-
-    def gpu_reach(self) -> GpuReach:
-        """Return how far the cluster book's lines reach, and its fold."""
-
-
-class Archive(Ledger, Protocol):
-    """A ledger that outlives the program: it keeps days, and can be made smaller."""
+class DayReader(Protocol):
+    """What can be read of the days of a ledger that outlives the program."""
 
     def days(self, first: int, last: int) -> Iterator[DailyAmount]:
         """
@@ -267,6 +200,46 @@ class Archive(Ledger, Protocol):
             first: A day, counted from 1970-01-01, UTC.
             last: The day after the last one.
         """
+
+
+class Ledger(RunReader, Protocol):
+    """
+    Append-only entries, and beside them what a restart needs.
+
+    One thread appends; any thread reads.
+    """
+
+    def append(self, batch: Batch) -> int:
+        """
+        Write a batch durably, as a whole or not at all.
+
+        After an error nothing of the batch is there and the same batch may be
+        appended again, as often as it takes.
+
+        Returns:
+            The number of the ledger's last entry.
+
+        Raises:
+            AccountingError: A booking can never be stored; ours to mend.
+        """
+
+
+class Reader(RunReader, DayReader, Protocol):
+    """
+    A stored ledger that somebody else may write meanwhile; see ``Ledger``.
+
+    Each read sees one snapshot, made of whole batches.
+    """
+
+    def gpu_days(self, first: int, last: int) -> Iterator[GpuDay]:
+        """Yield what was folded of the cluster book's days, in their order."""
+
+    def gpu_reach(self) -> GpuReach:
+        """Return how far the cluster book's lines reach, and its fold."""
+
+
+class Archive(Ledger, DayReader, Protocol):
+    """A ledger that outlives the program: it keeps days, and can be made smaller."""
 
     def compact(self, fold_before: int, join_before: int) -> Compacted:
         """
