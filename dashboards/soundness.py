@@ -30,18 +30,22 @@ def _recorded(rule: Recording, known: Vocabulary) -> Series:
 
 
 def rule_queries() -> Iterator[tuple[str, str]]:
-    """Yield every rule's name and expression, and every condition's signal."""
+    """Yield every rule's name and expression, and what its parts ask by themselves."""
     for group in GROUPS:
         for rule in group.rules:
             yield rule.name, rule.expr
     for alert in ALERTS:
         for condition in alert.conditions:
             yield alert.name, condition.signal
+        for look_up in alert.look_ups:
+            yield f"{alert.name} looks up", look_up.signal
 
 
 def needed_by(alert: Alert) -> tuple[list[Group], set[str]]:
     """Return the rules that an alert needs, itself last, and what these read."""
-    names = names_in(alert.expr)
+    names = names_in(alert.expr).union(
+        *(names_in(one.signal) for one in alert.look_ups)
+    )
     kept: list[Group] = []
     for group in reversed(GROUPS):
         rules: list[Recording | Alert] = []

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.rules.recording import CLUSTERS, grown
-from dashboards.rules.rule import Alert, Condition, Severity
-from dashboards.rules.signals import EXPORTER, age, largest, listed
+from dashboards.rules.recording import CLUSTERS, RUNS, grown
+from dashboards.rules.rule import Alert, Condition, LookUp, Severity
+from dashboards.rules.signals import (
+    CLUSTER,
+    EXPORTER,
+    FOUND_HOURS,
+    FOUND_RUN,
+    age,
+    counted,
+    largest,
+    listed,
+)
 
 STALE_S: Final = 600
 COVERAGE: Final = 0.9
 LAG_S: Final = 10
 REFUSED: Final = 0.05
+
+
+_UNSEEN: Final = LookUp(
+    "topk(1, sum by (run_namespace, run) "
+    f'({RUNS.increase("1h")}{{cluster{{=}},layer="none"}}) / 3600 > 0)',
+    CLUSTER,
+    f"Run {FOUND_RUN} has most of the rest: {FOUND_HOURS}.",
+)
 
 
 def _refused() -> str:
@@ -51,7 +68,8 @@ EXPORTER_ALERTS: Final = (
             "Only {{ $value | humanizePercentage }} of the runs' GPU time of the last "
             "hour was observed; the ratios rest on that part."
         ),
-        first="See which runs are unobserved, and whether their nodes' agents deliver.",
+        first="See whether the agents of that run's nodes deliver, and if others' do.",
+        look_ups=(_UNSEEN,),
     ),
     Alert(
         name="GoodputAgentMissing",
@@ -60,7 +78,7 @@ EXPORTER_ALERTS: Final = (
             largest('goodput_nodes{gpu="true",agent="missing"}', ("cluster",)), "> 0"
         ),
         lasting="10m",
-        summary="{{ $value }} nodes with GPUs have had no agent for 10 minutes.",
+        summary=f"No agent for 10 minutes on {counted('node')} with GPUs.",
         first="Compare the DaemonSet's desired pods with the GPU nodes and taints.",
     ),
     Alert(
@@ -69,8 +87,8 @@ EXPORTER_ALERTS: Final = (
         main=Condition(_unscraped(), "> 0"),
         lasting="15m",
         summary=(
-            "The agents of {{ $value }} nodes deliver to the aggregator and are not "
-            "scraped; no alert about the GPUs of these nodes can fire."
+            f"The agents of {counted('node')} deliver to the aggregator and are not "
+            "scraped; no alert about the GPUs there can fire."
         ),
         first="Look at Prometheus' targets: does it select the agents' monitor?",
     ),

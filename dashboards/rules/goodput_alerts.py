@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from dashboards.rules.recording import CLUSTERS, RUNS
+from dashboards.rules.recording import CLUSTERS, RUNS, SECONDS, WALL
 from dashboards.rules.rule import Alert, Condition, Severity
 from dashboards.rules.signals import (
     CLUSTER,
     RUN,
+    THE_RUN,
     age,
     largest,
     listed,
+    loser,
     of_team,
     told_of_cause,
     with_cause,
+    worst_state,
 )
 
 OBJECTIVE: Final = 0.85
@@ -26,6 +29,9 @@ BUDGET: Final = round(1 - OBJECTIVE, 6)
 
 DROP: Final = 0.8
 """Less than this part of the run's own usual value is a drop."""
+
+GPUS_NOW: Final = "5m"
+"""The window whose GPU time tells how many GPUs runs have now."""
 
 SETTLED_S: Final = 7200
 """A younger run has no usual value: its day is its start."""
@@ -40,6 +46,9 @@ class Burn:
         name: Of the alert.
         long, short: Windows; the short one ends the alert soon after the cause ends.
         factor: Times faster than the budget allows.
+        enough_s: For how long the GPUs that runs have now must have been observed in
+            the long window. On a new cluster that window holds one run's start and
+            nothing else; a share of next to nothing wakes nobody.
         severity: Who is told.
 
     Source:
@@ -52,19 +61,29 @@ class Burn:
     long: str
     short: str
     factor: float
+    enough_s: int
     severity: Severity
 
 
 BURNS: Final = (
-    Burn("GoodputBudgetBurnsFast", "1h", "5m", 5, Severity.PAGE),
-    Burn("GoodputBudgetBurnsSteadily", "6h", "1h", 3, Severity.PAGE),
-    Burn("GoodputBudgetBurnsSlowly", "1d", "6h", 1.5, Severity.TICKET),
+    Burn("GoodputBudgetBurnsFast", "1h", "5m", 5, 1_800, Severity.PAGE),
+    Burn("GoodputBudgetBurnsSteadily", "6h", "1h", 3, 7_200, Severity.PAGE),
+    Burn("GoodputBudgetBurnsSlowly", "1d", "6h", 1.5, 21_600, Severity.TICKET),
 )
 
 
 def _lost(window: str) -> str:
     goodput = f'{CLUSTERS.ratio(window)}{{layer="goodput"}}'
     return f"1 - {largest(goodput, CLUSTER)}"
+
+
+def _observed_s(burn: Burn) -> str:
+    """Return GPU time of the long window over the GPUs of the last minutes."""
+    time, now = (
+        f"sum by (cluster) ({CLUSTERS.increase(window)}{{{WALL}}})"
+        for window in (burn.long, GPUS_NOW)
+    )
+    return f"{time} / on (cluster) ({now} / {SECONDS[GPUS_NOW]} > 0)"
 
 
 def _burn(burn: Burn) -> Alert:
@@ -75,7 +94,10 @@ def _burn(burn: Burn) -> Alert:
         main=Condition(
             with_cause(_lost(burn.long), CLUSTERS, burn.long, CLUSTER), bound
         ),
-        also=(Condition(_lost(burn.short), bound),),
+        also=(
+            Condition(_lost(burn.short), bound),
+            Condition(_observed_s(burn), f">= {burn.enough_s}"),
+        ),
         on=CLUSTER,
         labels=MappingProxyType({"window": burn.long}),
         summary=(
@@ -85,9 +107,10 @@ def _burn(burn: Burn) -> Alert:
             + "."
         ),
         first=(
-            "Open the Fleet dashboard, badput by cause; act on the cause that grew, "
-            "and on the run that has most of it."
+            "Open that run on the Run dashboard; on the Fleet dashboard, lost GPUs by "
+            "cause say whether others share its trouble."
         ),
+        look_ups=(loser(RUNS, burn.long),),
     )
 
 
@@ -122,7 +145,7 @@ GOODPUT: Final = (
         on=RUN,
         lasting="10m",
         summary=(
-            "Run {{ $labels.run }} had {{ $value | humanizePercentage }} of its usual "
+            f"Run {THE_RUN} had {{{{ $value | humanizePercentage }}}} of its usual "
             "goodput in the last hour; "
             + told_of_cause(
                 "no interruption took most of what it lost",
@@ -134,6 +157,7 @@ GOODPUT: Final = (
             "Open the Run dashboard: the state that grew says which layer lost the "
             "time, the newest incident says why."
         ),
+        look_ups=(worst_state(RUNS, "1h"),),
     ),
     Alert(
         name="GoodputMfuDropped",
@@ -147,7 +171,7 @@ GOODPUT: Final = (
         on=RUN,
         lasting="15m",
         summary=(
-            "Run {{ $labels.run }} turns {{ $value | humanizePercentage }} of the "
+            f"Run {THE_RUN} turns {{{{ $value | humanizePercentage }}}} of the "
             "model FLOPs per step time that it usually does."
         ),
         first=(

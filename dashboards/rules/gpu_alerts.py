@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.rules.rule import Alert, Condition, Severity
-from dashboards.rules.signals import GPU, NODE, age, largest, listed
+from dashboards.rules.signals import (
+    GPU,
+    NODE,
+    age,
+    counted,
+    holder,
+    largest,
+    listed,
+)
 
 XID_S: Final = 900
 XID: Final = (*GPU, "xid")
@@ -44,6 +52,7 @@ GPU_ALERTS: Final = (
             "{{ $labels.gpu_node }} does not answer."
         ),
         first="Cordon the node; the code in goodput_gpu_error says how it failed.",
+        look_ups=(holder(),),
     ),
     Alert(
         name="GoodputGpuXidFatal",
@@ -55,6 +64,7 @@ GPU_ALERTS: Final = (
             "or a repair."
         ),
         first="Cordon and drain the node, then reset the GPU or call for its repair.",
+        look_ups=(holder(),),
     ),
     Alert(
         name="GoodputGpuXidRecoverable",
@@ -66,6 +76,7 @@ GPU_ALERTS: Final = (
             "contained it."
         ),
         first="Plan a reset of the GPU, and watch whether it comes back.",
+        look_ups=(holder(),),
     ),
     Alert(
         name="GoodputGpusMissing",
@@ -75,7 +86,8 @@ GPU_ALERTS: Final = (
         ),
         lasting="1m",
         summary=(
-            "{{ $value }} GPUs of node {{ $labels.gpu_node }} are not there any more."
+            f"Node {{{{ $labels.gpu_node }}}} has lost {counted('GPU')}: on no bus any "
+            "more."
         ),
         first="Look for XID 79 and for the GPU on the PCI bus (lspci); then cordon.",
     ),
@@ -89,8 +101,8 @@ GPU_ALERTS: Final = (
         ),
         lasting="5m",
         summary=(
-            "Node {{ $labels.gpu_node }} has {{ $value }} GPUs that it does not offer "
-            "to pods."
+            f"Node {{{{ $labels.gpu_node }}}} has {counted('GPU')} that it does not "
+            "offer to pods."
         ),
         first=(
             "Compare capacity and allocatable; the device plugin's log says which GPU "
@@ -127,7 +139,8 @@ GPU_ALERTS: Final = (
             "busy at {{ $value | humanizePercentage }} of its usual power: a hung "
             "collective looks so. This is a suspicion."
         ),
-        first="See who holds the GPU, and whether that job's steps go on.",
+        first="See whether the steps of the job that holds the GPU go on.",
+        look_ups=(holder(),),
     ),
     Alert(
         name="GoodputHangSuspected",
@@ -155,8 +168,8 @@ GPU_ALERTS: Final = (
         lasting="15m",
         summary=(
             "Pod {{ $labels.holder_namespace }}/{{ $labels.holder_pod }} holds "
-            "{{ $value }} GPUs of node {{ $labels.gpu_node }} and has run nothing on "
-            "them for 30 minutes."
+            f"{counted('GPU')} of node {{{{ $labels.gpu_node }}}} and has run nothing "
+            "there for 30 minutes."
         ),
         first="Ask its owner; a notebook or a finished job can give them back.",
     ),

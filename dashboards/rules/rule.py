@@ -63,6 +63,42 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """
+    What else a person is told: the first answer to a query of its own.
+
+    Asked when the alert is sent. As labels, the answers would make a new alert of
+    it whenever another run, cause or state is the largest; as text they do not.
+    Where nothing is found, nothing is said.
+
+    Args:
+        query: PromQL, with ``{=}`` behind the name of each label of *on* in selectors.
+        on: Labels of the alert that selectors ask for.
+        says: The sentence, in Prometheus' template language; the dot is the answer.
+    """
+
+    query: str
+    on: tuple[str, ...]
+    says: str
+
+    @property
+    def signal(self) -> str:
+        """Return the query for any alert, as PromQL with a variable for "any"."""
+        return self._with('=~"$any"')
+
+    @property
+    def template(self) -> str:
+        """Return the sentence as a part of a summary."""
+        values = " ".join(f"$labels.{label}" for label in self.on)
+        asked = f"printf `{self._with('=%q')}` {values} | query"
+        said = f"{{{{ with first . }}}} {self.says}{{{{ end }}}}"
+        return f"{{{{ with {asked} }}}}{said}{{{{ end }}}}"
+
+    def _with(self, matcher: str) -> str:
+        return self.query.replace("{=}", matcher)
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """
     Something that a person is told, and what to do.
@@ -77,6 +113,7 @@ class Alert:
         lasting: For how long before it fires; ``"0m"`` at once.
         summary: One sentence with numbers, in Prometheus' template language.
         first: The first thing to do.
+        look_ups: What the summary says besides, such as the run that lost most.
     """
 
     name: str
@@ -89,6 +126,7 @@ class Alert:
     on: tuple[str, ...] = ()
     lasting: str = "0m"
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    look_ups: tuple[LookUp, ...] = ()
 
     @property
     def expr(self) -> str:
@@ -98,6 +136,11 @@ class Alert:
         lines += [f"and {shared} ({one.expr})" for one in self.also]
         lines += [f"unless {shared} ({one.expr})" for one in self.unless]
         return "\n".join(lines)
+
+    @property
+    def told(self) -> str:
+        """Return the summary and what is looked up for it."""
+        return self.summary + "".join(one.template for one in self.look_ups)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

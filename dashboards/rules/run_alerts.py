@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.rules.goodput_alerts import OVER, SETTLED_S
-from dashboards.rules.rule import Alert, Condition, Severity
-from dashboards.rules.signals import CLUSTER, RUN, age, largest, listed, of_team
+from dashboards.rules.rule import Alert, Condition, LookUp, Severity
+from dashboards.rules.signals import (
+    CLUSTER,
+    RUN,
+    THE_RUN,
+    age,
+    counted,
+    largest,
+    listed,
+    of_team,
+)
 
 EXPOSURE_S: Final = 3600
 """Progress that a run may risk: this much of its own time, on all its GPUs."""
@@ -29,6 +38,23 @@ def _exposure() -> str:
     return f"{at_risk} / on ({run}) {largest('goodput_run_asked_devices', RUN)}"
 
 
+_OF_RUN: Final = "cluster{=},run_namespace{=},run{=}"
+_OUTAGE: Final = LookUp(
+    f"topk(1, goodput_run_outage_info{{{_OF_RUN}}})",
+    RUN,
+    'It went down for: {{ label "cause" . }}'
+    '{{ with label "gpu_node" . }}, on node {{ . }}{{ end }}.',
+)
+_WHY_SO_OFTEN: Final = LookUp(
+    f"topk(1, sum by (cause) (goodput_run_restarts_total{{{_OF_RUN}}}))",
+    RUN,
+    'Most of its restarts so far: {{ label "cause" . }}.',
+)
+_DURABLE: Final = LookUp(
+    f"max(goodput_run_durable_step{{{_OF_RUN}}})",
+    RUN,
+    'Its last durable step is {{ value . | printf "%.0f" }}.',
+)
 _BROKEN: Final = (
     'goodput_run_outage_info{gpu_node!="",cause=~"gpu_error|gpu_lost|node_lost"}'
 )
@@ -44,8 +70,8 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="2m",
         summary=(
-            "Run {{ $labels.run }} has not completed a step for longer than its "
-            "limit; {{ $value }} GPUs wait. They may well look busy."
+            f"Run {THE_RUN} has not completed a step for longer than its limit; "
+            f"{counted('GPU')} that it holds may well look busy."
         ),
         first=(
             "Take a stack of every rank (py-spy dump, NCCL flight recorder) before "
@@ -70,10 +96,11 @@ RUN_ALERTS: Final = (
         unless=(OVER,),
         on=RUN,
         summary=(
-            'Run {{ $labels.run }} ended {{ $value | printf "%.0f" }} times in 30 '
+            f'Run {THE_RUN} ended {{{{ $value | printf "%.0f" }}}} times in 30 '
             "minutes and made no new step in between."
         ),
         first="Suspend it, and read the log of the first rank that ended.",
+        look_ups=(_WHY_SO_OFTEN,),
     ),
     Alert(
         name="GoodputRestartStorm",
@@ -107,10 +134,11 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="15m",
         summary=(
-            "Run {{ $labels.run }} has been without its full set of GPUs for 15 "
-            "minutes; {{ $value }} GPUs make no progress."
+            f"Run {THE_RUN} has been without its full set of GPUs for 15 minutes; "
+            f"it asks for {counted('GPU')} and makes no progress."
         ),
         first="Describe its pending pods: the scheduler and the kubelet say why.",
+        look_ups=(_OUTAGE,),
     ),
     Alert(
         name="GoodputRunLostNode",
@@ -123,7 +151,7 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="1m",
         summary=(
-            "Run {{ $labels.run }} has been down since node {{ $labels.gpu_node }} "
+            f"Run {THE_RUN} has been down since node {{{{ $labels.gpu_node }}}} "
             "failed ({{ $labels.cause }})."
         ),
         first=(
@@ -140,8 +168,8 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="30m",
         summary=(
-            "Run {{ $labels.run }} holds {{ $value }} GPUs and has had nothing to do "
-            "for 30 minutes."
+            f"Run {THE_RUN} holds {counted('GPU')} and has had nothing to do for 30 "
+            "minutes."
         ),
         first="Ask its owner whether it is over; its pods are still there.",
     ),
@@ -153,10 +181,11 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="5m",
         summary=(
-            "A crash of run {{ $labels.run }} would now cost "
+            f"A crash of run {THE_RUN} would now cost "
             "{{ $value | humanizeDuration }} of work on every GPU."
         ),
         first="See whether saves fail or are not committed: saved and durable step.",
+        look_ups=(_DURABLE,),
     ),
     Alert(
         name="GoodputNoCheckpoint",
@@ -170,8 +199,8 @@ RUN_ALERTS: Final = (
         on=RUN,
         lasting="5m",
         summary=(
-            "Run {{ $labels.run }} has trained for {{ $value | humanizeDuration }} "
-            "and reported no durable checkpoint."
+            f"Run {THE_RUN} has trained for {{{{ $value | humanizeDuration }}}} and "
+            "reported no durable checkpoint."
         ),
         first="Ask whether it saves at all, or only does not report it.",
     ),

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.rules.recording import Level
+from dashboards.rules.rule import LookUp
 
 RUN: Final = ("cluster", "run_namespace", "run")
 GPU: Final = ("cluster", "gpu_node", "gpu_uuid")
 NODE: Final = ("cluster", "gpu_node")
 EXPORTER: Final = ("cluster", "instance")
+THE_RUN: Final = "{{ $labels.run_namespace }}/{{ $labels.run }}"
+"""A run in a summary: two namespaces may have runs of one name."""
+FOUND_RUN: Final = '{{ label "run_namespace" . }}/{{ label "run" . }}'
+"""The same of a look-up's answer."""
+FOUND_HOURS: Final = '{{ value . | printf "%.1f" }} GPU-hours'
 CLUSTER: Final = ("cluster",)
 
 
@@ -55,6 +61,42 @@ def told_of_cause(otherwise: str, named: str) -> str:
     is_none = '{{ if eq $labels.cause "none" }}'
     cause = "{{ $labels.cause }}"
     return f"{is_none}{otherwise}{{{{ else }}}}{named} {cause}{{{{ end }}}}"
+
+
+def counted(what: str) -> str:
+    """Return an alert's value as a count in a summary: ``1 GPU`` or ``8 GPUs``."""
+    return f"{{{{ $value }}}} {what}{{{{ if ne $value 1.0 }}}}s{{{{ end }}}}"
+
+
+def loser(level: Level, window: str) -> LookUp:
+    """Name the run that lost most in a window of its cluster, and how much."""
+    causes = f"{level.causes(window)}{{cluster{{=}}}}"
+    return LookUp(
+        f"topk(1, sum by (run_namespace, run) ({causes}) / 3600 > 0)",
+        CLUSTER,
+        f"Run {FOUND_RUN} lost most: {FOUND_HOURS}.",
+    )
+
+
+def worst_state(level: Level, window: str) -> LookUp:
+    """Name the state that took most of a run's window, and how much."""
+    of_run = "cluster{=},run_namespace{=},run{=}"
+    bad = f'{level.increase(window)}{{{of_run},layer!~"good|none|outside"}}'
+    return LookUp(
+        f"topk(1, sum by (state) ({bad}) / 3600 > 0)",
+        RUN,
+        f'The state with most of it: {{{{ label "state" . }}}}, {FOUND_HOURS}.',
+    )
+
+
+def holder() -> LookUp:
+    """Name the pod that holds an alert's GPU."""
+    held = "goodput_gpu_held_ratio{cluster{=},gpu_node{=},gpu_uuid{=}}"
+    return LookUp(
+        f"topk(1, sum by (holder_namespace, holder_pod) ({held}))",
+        GPU,
+        'Pod {{ label "holder_namespace" . }}/{{ label "holder_pod" . }} holds it.',
+    )
 
 
 def age(timestamp: str, by: tuple[str, ...]) -> str:

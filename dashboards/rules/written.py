@@ -118,7 +118,7 @@ def _rule(rule: Recording | Alert, runbook: str) -> dict[str, Any]:
         "for": rule.lasting,
         "labels": {"severity": rule.severity.value, **rule.labels},
         "annotations": {
-            "summary": rule.summary,
+            "summary": rule.told,
             "first_thing_to_do": rule.first,
             "runbook_url": f"{runbook}#{rule.name.lower()}",
         },

@@ -44,7 +44,7 @@ def _alerts() -> Iterator[str]:
         alerts = [rule for rule in group.rules if isinstance(rule, Alert)]
         for alert in alerts:
             link = f"[`{alert.name}`](../runbook.md#{alert.name.lower()})"
-            said = alert.summary.replace("|", "\\|")
+            said = alert.told.replace("|", "\\|")
             yield f"| {link} | {alert.severity} | {alert.lasting} | {said} |"
         yield ""
         for alert in alerts:

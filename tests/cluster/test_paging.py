@@ -27,6 +27,7 @@ NEVER_HERE: Final = {
     "GoodputExporterAbsent": "absent() of what is there",
     "GoodputRunIdle": "a job that ends is idle for a moment only",
     "GoodputNvmlOutage": "the driver answers on every node",
+    "GoodputExporterBlind looks up": "every run's time may have been observed",
     "GoodputSeriesDropped": "there are far fewer series than the budget",
     "GoodputFamilyNotRendered": "every family is rendered",
     "Left out": "the panel of the two alerts above",
@@ -82,8 +83,9 @@ def test_who_is_on_call_gets_the_run_its_cause_and_what_to_do(after: System) -> 
         "severity": "critical",
     }
     assert re.fullmatch(
-        r"Run llama had [\d.]+% of its usual goodput in the last hour; "
-        r"most of what it lost went to gpu_lost\.",
+        rf"Run {after.namespace}/llama had [\d.]+% of its usual goodput in the last "
+        r"hour; most of what it lost went to gpu_lost\. "
+        r"The state with most of it: [a-z_]+, [\d.]+ GPU-hours\.",
         notes["summary"],
     )
     assert notes["first_thing_to_do"].startswith("Open the Run dashboard")

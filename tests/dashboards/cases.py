@@ -38,6 +38,7 @@ def _burn(alert: str, window: str, minutes: int, lost: float, says: str) -> Case
             Change(GROUP_SECONDS, grows(good, minutes), WHOLE | PRODUCTIVE),
             Change(GROUP_SECONDS, grows(bad, minutes), WHOLE | DOWN),
             Change(GROUP_BADPUT, grows(bad, minutes), WHOLE | LOST),
+            Change(BADPUT, grows(bad, minutes), RUN | LOST),
         ),
         minutes,
         {"cause": "node_lost", "window": window},
@@ -56,7 +57,8 @@ def _dropped(cause: str, why: str) -> Case:
         ),
         470,
         OWNED | {"cause": cause},
-        f"Run llama had 27.85% of its usual goodput in the last hour; {why}.",
+        f"Run ml/llama had 27.85% of its usual goodput in the last hour; {why}. The "
+        "state with most of it: down, 5.9 GPU-hours.",
     )
 
 
@@ -90,27 +92,27 @@ CASES: Final = (
         0.9,
         (
             "90% of the GPU time of runs in the last 1h was not productive; 15% are "
-            "allowed. Most of it: node_lost."
+            "allowed. Most of it: node_lost. Run ml/llama lost most: 7.7 GPU-hours."
         ),
     ),
     _burn(
         "GoodputBudgetBurnsSteadily",
         "6h",
-        70,
+        130,
         0.5,
         (
             "50% of the GPU time of runs in the last 6h was not productive; 15% are "
-            "allowed. Most of it: node_lost."
+            "allowed. Most of it: node_lost. Run ml/llama lost most: 9.8 GPU-hours."
         ),
     ),
     _burn(
         "GoodputBudgetBurnsSlowly",
         "1d",
-        70,
+        370,
         0.3,
         (
             "30% of the GPU time of runs in the last 1d was not productive; 15% are "
-            "allowed. Most of it: node_lost."
+            "allowed. Most of it: node_lost. Run ml/llama lost most: 17.9 GPU-hours."
         ),
     ),
     _dropped("node_lost", "most of what it lost went to node_lost"),
@@ -124,7 +126,8 @@ CASES: Final = (
         ),
         30,
         OWNED,
-        "Run llama turns 53.76% of the model FLOPs per step time that it usually does.",
+        "Run ml/llama turns 53.76% of the model FLOPs per step time that it usually "
+        "does.",
     ),
     Case(
         "GoodputRunStalled",
@@ -132,18 +135,25 @@ CASES: Final = (
         5,
         OWNED,
         (
-            "Run llama has not completed a step for longer than its limit; 8 GPUs "
-            "wait. They may well look busy."
+            "Run ml/llama has not completed a step for longer than its limit; 8 GPUs "
+            "that it holds may well look busy."
         ),
     ),
     Case(
         "GoodputRunDown",
-        _state("provisioning", 30),
+        (
+            *_state("provisioning", 30),
+            Change(
+                "goodput_run_outage_info",
+                "1x30",
+                {"gpu_node": "", "cause": "image_pull"},
+            ),
+        ),
         20,
         OWNED,
         (
-            "Run llama has been without its full set of GPUs for 15 minutes; 8 GPUs "
-            "make no progress."
+            "Run ml/llama has been without its full set of GPUs for 15 minutes; it "
+            "asks for 8 GPUs and makes no progress. It went down for: image_pull."
         ),
     ),
     Case(
@@ -151,24 +161,26 @@ CASES: Final = (
         (Change("goodput_run_outage_info", "1x20", NODE | LOST),),
         3,
         OWNED | NODE | LOST,
-        "Run llama has been down since node node-a failed (node_lost).",
+        "Run ml/llama has been down since node node-a failed (node_lost).",
     ),
     Case(
         "GoodputRunIdle",
         _state("idle", 60),
         35,
         OWNED,
-        "Run llama holds 8 GPUs and has had nothing to do for 30 minutes.",
+        "Run ml/llama holds 8 GPUs and has had nothing to do for 30 minutes.",
     ),
     Case(
         "GoodputCrashLoop",
         (
             Change("goodput_run_interruptions_total", "1x5 2x5 3x5 4x5 5x20"),
             Change("goodput_run_steps_total", "1000x50", {"execution": "first"}),
+            Change("goodput_run_restarts_total", "4x50", {"cause": "oom_killed"}),
         ),
         30,
         OWNED,
-        "Run llama ended 4 times in 30 minutes and made no new step in between.",
+        "Run ml/llama ended 4 times in 30 minutes and made no new step in between. "
+        "Most of its restarts so far: oom_killed.",
     ),
     Case(
         "GoodputRestartStorm",
@@ -192,7 +204,8 @@ CASES: Final = (
         (Change("goodput_run_exposure_gpu_seconds", f"{2 * 3600 * GPUS}x20"),),
         10,
         OWNED,
-        "A crash of run llama would now cost 2h 0m 0s of work on every GPU.",
+        "A crash of run ml/llama would now cost 2h 0m 0s of work on every GPU. Its "
+        "last durable step is 1040.",
     ),
     Case(
         "GoodputNoCheckpoint",
@@ -205,7 +218,7 @@ CASES: Final = (
         ),
         10,
         OWNED,
-        "Run llama has trained for 2h 40m 0s and reported no durable checkpoint.",
+        "Run ml/llama has trained for 2h 40m 0s and reported no durable checkpoint.",
     ),
     Case(
         "GoodputQueueWait",
@@ -219,14 +232,14 @@ CASES: Final = (
         (Change("goodput_gpu_up", "0x10"),),
         5,
         GPU | {"gpu_index": "0"},
-        "GPU 0 (GPU-0) of node node-a does not answer.",
+        "GPU 0 (GPU-0) of node node-a does not answer. Pod ml/llama-0 holds it.",
     ),
     _xid(
         "GoodputGpuXidFatal",
         "hw_fatal",
         (
             "GPU GPU-0 of node node-a reported XID 79 7m 0s ago: it needs a reset or "
-            "a repair."
+            "a repair. Pod ml/llama-0 holds it."
         ),
     ),
     _xid(
@@ -234,7 +247,7 @@ CASES: Final = (
         "hw_recoverable",
         (
             "GPU GPU-0 of node node-a reported XID 79 7m 0s ago; the hardware "
-            "contained it."
+            "contained it. Pod ml/llama-0 holds it."
         ),
     ),
     Case(
@@ -242,14 +255,14 @@ CASES: Final = (
         (Change("goodput_node_gpus_by_state", "1x10", {"state": "missing"}),),
         3,
         NODE,
-        "1 GPUs of node node-a are not there any more.",
+        "Node node-a has lost 1 GPU: on no bus any more.",
     ),
     Case(
         "GoodputGpusWithheld",
         (Change("goodput_node_withheld_gpus", "1x10"),),
         6,
         NODE,
-        "Node node-a has 1 GPUs that it does not offer to pods.",
+        "Node node-a has 1 GPU that it does not offer to pods.",
     ),
     Case(
         "GoodputNvmlOutage",
@@ -268,7 +281,8 @@ CASES: Final = (
         GPU,
         (
             "GPU GPU-0 of node node-a looks fully busy at 15.25% of its usual power: "
-            "a hung collective looks so. This is a suspicion."
+            "a hung collective looks so. This is a suspicion. Pod ml/llama-0 holds "
+            "it."
         ),
     ),
     Case(
@@ -285,8 +299,8 @@ CASES: Final = (
         35,
         NODE | {"holder_namespace": "ml", "holder_pod": "llama-0"},
         (
-            "Pod ml/llama-0 holds 1 GPUs of node node-a and has run nothing on them "
-            "for 30 minutes."
+            "Pod ml/llama-0 holds 1 GPU of node node-a and has run nothing there for "
+            "30 minutes."
         ),
     ),
     Case(
@@ -310,12 +324,15 @@ CASES: Final = (
                 grows(4, 80),
                 WHOLE | {"state": "unobserved", "layer": "none"},
             ),
+            Change(
+                SECONDS, grows(1, 80), RUN | {"state": "unobserved", "layer": "none"}
+            ),
         ),
         70,
         {},
         (
             "Only 50% of the runs' GPU time of the last hour was observed; the ratios"
-            " rest on that part."
+            " rest on that part. Run ml/llama has most of the rest: 1.0 GPU-hours."
         ),
     ),
     Case(
@@ -323,7 +340,7 @@ CASES: Final = (
         (Change("goodput_nodes", "2x20", {"gpu": "true", "agent": "missing"}),),
         15,
         {},
-        "2 nodes with GPUs have had no agent for 10 minutes.",
+        "No agent for 10 minutes on 2 nodes with GPUs.",
     ),
     Case(
         "GoodputAgentsNotScraped",
@@ -331,8 +348,8 @@ CASES: Final = (
         20,
         {},
         (
-            "The agents of 1 nodes deliver to the aggregator and are not scraped; no "
-            "alert about the GPUs of these nodes can fire."
+            "The agents of 1 node deliver to the aggregator and are not scraped; no "
+            "alert about the GPUs there can fire."
         ),
     ),
     Case(
@@ -342,7 +359,7 @@ CASES: Final = (
         {},
         (
             "The agents of 2 nodes deliver to the aggregator and are not scraped; no "
-            "alert about the GPUs of these nodes can fire."
+            "alert about the GPUs there can fire."
         ),
     ),
     Case(

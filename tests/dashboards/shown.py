@@ -72,6 +72,7 @@ def asked(query: str, run: str = ".*") -> str:
         ("$team", ".*"),
         ("$node", ".*"),
         ("$run", run),
+        ("$any", ".*"),
     ):
         query = query.replace(name, value)
     return filled_in(query)
@@ -84,19 +85,24 @@ def board(uid: str) -> dict[str, object]:
 
 
 def every_query() -> list[tuple[str, str]]:
-    """Return what every rule and panel asks; of alerts each condition's signal."""
+    """Return what every rule and panel asks; of alerts what each part asks."""
     rules = [(rule.name, rule.expr) for rule in RECORDINGS]
     signals = [
         (alert.name, condition.signal)
         for alert in ALERTS
         for condition in alert.conditions
     ]
+    looked_up = [
+        (f"{alert.name} looks up", asked(one.signal))
+        for alert in ALERTS
+        for one in alert.look_ups
+    ]
     shown = [
         (title, asked(query))
         for one in BOARDS
         for title, query in panel_queries(board(one.uid))
     ]
-    return rules + signals + shown
+    return rules + signals + looked_up + shown
 
 
 def panel(title: str, run: str) -> str:

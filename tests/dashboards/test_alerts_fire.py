@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from dashboards.artefacts import GENERATED
 from dashboards.rules.written import ALERTS, RUNBOOK, rules_file
 from goodput_exporter.exposition.catalogue import CATALOGUE
-from tests.dashboards.cases import CASES
+from tests.dashboards.cases import CASES, DOWN, PRODUCTIVE, WHOLE, grows
+from tests.dashboards.cases import GROUP_BADPUT as BADPUT
+from tests.dashboards.cases import GROUP_SECONDS as SECONDS
+from tests.dashboards.healthy import GPUS, Line
 from tests.dashboards.promtool import (
     ALERT_BY_NAME,
     Case,
@@ -38,6 +42,78 @@ ORDINARY: Final = (
 def test_an_alert_fires_and_says_what_it_saw(case: Case, tmp_path: Path) -> None:
     """What a person is told has the run or the node, and the numbers."""
     assert verdict(tmp_path, case) == ""
+
+
+def test_the_first_run_of_a_new_cluster_wakes_nobody(tmp_path: Path) -> None:
+    """Twenty minutes of pulling images are all that an empty budget has seen."""
+    pulling = f"_x30 {grows(GPUS, 20)} {20 * GPUS * 60}x280"
+    fast = ALERT_BY_NAME["GoodputBudgetBurnsFast"]
+    share_alone = replace(fast, also=fast.also[:1]).expr
+    first_run = {
+        "interval": "1m",
+        "input_series": [
+            _of_the_cluster(SECONDS, DOWN, pulling),
+            _of_the_cluster(SECONDS, PRODUCTIVE, f"_x30 0x20 {grows(GPUS, 280)}"),
+            _of_the_cluster(BADPUT, {"cause": "image_pull"}, pulling),
+        ],
+        "promql_expr_test": [
+            *(_fires(minute, {}) for minute in range(30, 330, 5)),
+            # The share alone would have woken somebody.
+            {
+                "expr": f"count({share_alone})",
+                "eval_time": "50m",
+                "exp_samples": [{"labels": "{}", "value": 1}],
+            },
+        ],
+    }
+
+    assert check(tmp_path, [first_run], rules_file()) == ""
+
+
+def test_a_cluster_of_a_day_that_starts_to_burn_wakes_somebody(tmp_path: Path) -> None:
+    """A good day, then nine tenths of the time are lost: within the hour."""
+    steady, burning = 24 * 60, 70
+    good = f"{grows(GPUS, steady)} {grows(GPUS / 10, burning, steady * GPUS * 60)}"
+    bad = f"0x{steady} {grows(GPUS * 9 / 10, burning)}"
+    burn = {
+        "interval": "1m",
+        "input_series": [
+            _of_the_cluster(SECONDS, PRODUCTIVE, good),
+            _of_the_cluster(SECONDS, DOWN, bad),
+            _of_the_cluster(BADPUT, {"cause": "node_lost"}, bad),
+        ],
+        "promql_expr_test": [
+            _fires(steady, {}),
+            _fires(steady + 60, {"cause": "node_lost", "severity": "critical"}),
+        ],
+    }
+
+    assert check(tmp_path, [burn], rules_file()) == ""
+
+
+def _of_the_cluster(name: str, part: Mapping[str, str], values: str) -> dict[str, str]:
+    labels = {**WHOLE, **part}
+    return {"series": Line(name, labels, 0).series(), "values": values}
+
+
+def _fires(minute: int, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Expect the fast burn with some labels, or, without any, no burn at all."""
+    name = "GoodputBudgetBurnsFast" if labels else "GoodputBudgetBurns.*"
+    burns = f'ALERTS{{alertname=~"{name}",alertstate="firing"}}'
+    found = {
+        "__name__": "ALERTS",
+        "alertname": "GoodputBudgetBurnsFast",
+        "alertstate": "firing",
+        "window": "1h",
+        **labels,
+    }
+    return {
+        "expr": burns,
+        "eval_time": f"{minute}m",
+        "exp_samples": [{"labels": Line("", found, 0).series(), "value": 1}]
+        if labels
+        else [],
+    }
 
 
 def test_every_alert_has_a_case() -> None:

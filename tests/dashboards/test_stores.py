@@ -45,6 +45,7 @@ EMPTY_ON_PURPOSE: Final = {
     "GoodputExporterAbsent": "absent() of what is there",
     "GoodputRestartStorm": "counts the runs of the last minutes that were interrupted "
     "more than once a minute; one was, once",
+    "GoodputExporterBlind looks up": "every run's time was observed",
     "annotation Restarts of many runs": "one run restarted, once",
 }
 """Queries that find nothing here, and why that is right."""
