@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.addresses import address
 from tests.browser.chromium import Page
 from tests.browser.conftest import Stage
 from tests.browser.scenes import HOSTILE, hostile, scene, trainer

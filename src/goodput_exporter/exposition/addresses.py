@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from urllib.parse import quote
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import RunView
 
@@ -29,19 +30,6 @@ class Missing:
     """No run goes by the name; *nearest* is a known one that looks like it."""
 
     nearest: str | None
-
-
-def shown(text: str) -> str:
-    r"""
-    Return *text* with every character that a reader cannot see written out.
-
-    A run's name comes from its sender. Control characters, bidirectional
-    overrides and lone surrogates become ``\uXXXX``, so that two names that
-    differ also look different, and none can reorder the line around it.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def address(key: RunKey) -> str:
@@ -89,8 +77,3 @@ def _addressable(text: str) -> str:
     if "." not in visible:
         return visible
     return "/".join(DOTS.get(part, part) for part in visible.split("/"))
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the last code point of four digits

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.energy import MILLIJOULES_PER_JOULE
 from goodput_exporter.domain.ratios import LayerRatios
@@ -13,7 +14,7 @@ from goodput_exporter.domain.snapshot import Incident, ModelView, RunView, Snaps
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import LAYER_OF, STATE_TABLE, RunState
 from goodput_exporter.exposition import run_schemas as schemas
-from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.addresses import address
 from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.exposition.shapes import Books, Layers, Share
 from goodput_exporter.exposition.windows import Reading, lifetime

@@ -12,10 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from goodput_exporter import __version__
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.errors import BadInputError
-from goodput_exporter.exposition.addresses import shown
 from goodput_exporter.exposition.answers import run_detail, run_list
 from goodput_exporter.exposition.auth import (
     BodyLimit,

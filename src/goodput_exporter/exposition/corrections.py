@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi import Path as ApiPath
 from pydantic import BaseModel, Field, field_validator
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, LedgerError
-from goodput_exporter.exposition.addresses import shown
 from goodput_exporter.exposition.lookups import (
     Latest,
     RefusedError,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.snapshot import RunView, Snapshot
-from goodput_exporter.exposition.addresses import Ambiguous, Missing, find, shown
+from goodput_exporter.exposition.addresses import Ambiguous, Missing, find
 from goodput_exporter.exposition.shapes import Problem
 from goodput_exporter.exposition.windows import (
     LIFETIME,

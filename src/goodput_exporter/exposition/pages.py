@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
 from goodput_exporter import __version__
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.exposition.addresses import address, full_name, shown
+from goodput_exporter.exposition.addresses import address, full_name
 from goodput_exporter.exposition.lookups import (
     Latest,
     RefusedError,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi import Path as ApiPath
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.incident_rows import incident_fields, incidents_csv
 from goodput_exporter.analysis.incidents import IncidentRecord
@@ -17,7 +18,7 @@ from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
-from goodput_exporter.exposition.addresses import full_name, shown
+from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
 from goodput_exporter.exposition.lookups import RefusedError

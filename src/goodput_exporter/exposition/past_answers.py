@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.analysis.groups import GroupAccount, group_accounts
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.preemptions import Cascade, Displaced
@@ -15,7 +16,7 @@ from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition import past_schemas as schemas
-from goodput_exporter.exposition.addresses import full_name, shown
+from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.exposition.answers import books, layers
 from goodput_exporter.exposition.instants import rfc3339
 

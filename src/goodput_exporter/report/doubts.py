@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from goodput_exporter.analysis.figures import lasting, percent, shown
 from goodput_exporter.analysis.histories import History, RunFacts, View
 from goodput_exporter.domain.accounting import Account
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report.account import AccountReport
-from goodput_exporter.report.words import (
-    count,
-    gpu_hours,
-    instant,
-    lasting,
-    percent,
-    shown,
-)
+from goodput_exporter.report.words import count, gpu_hours, instant
 
 NAMED: Final = 3
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from goodput_exporter.analysis.energy import MILLIJOULES_PER_KWH, kwh
+from goodput_exporter.analysis.figures import STATE_NAME, percent
 from goodput_exporter.analysis.rounding import nearest
 from goodput_exporter.domain.energy import Energy
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.report.sheet import Sheet
-from goodput_exporter.report.words import CAUSE_NAME, STATE_NAME, amount, percent
+from goodput_exporter.report.words import CAUSE_NAME, amount
 
 HEADS = ("kWh", "% of it", "Time with known energy, %")
 DECIMALS = 3

@@ -7,10 +7,10 @@ from typing import Final
 
 from goodput_exporter.analysis.advice import checkpoint_facts
 from goodput_exporter.analysis.ettr import efficiency, expected_ettr, realised_ettr
+from goodput_exporter.analysis.figures import percent, shown
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.report.reliability import run_book, saves_in
-from goodput_exporter.report.words import percent, shown
 
 DAY_S: Final = 86_400
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from goodput_exporter.analysis.figures import percent
 from goodput_exporter.analysis.money import NS_PER_HOUR, amounts
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.report.account import hours_decimals
 from goodput_exporter.report.sheet import Sheet
-from goodput_exporter.report.words import amount, percent
+from goodput_exporter.report.words import amount
 
 HEADS: Final = (
     "Runs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
+from goodput_exporter.analysis.figures import STATE_NAME, percent, shown
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.rollups import GroupKind
 from goodput_exporter.report import energy_lines, telling
@@ -13,16 +14,7 @@ from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.trends import name_of
-from goodput_exporter.report.words import (
-    CAUSE_NAME,
-    STATE_NAME,
-    amount,
-    gpu_hours,
-    instant,
-    percent,
-    points,
-    shown,
-)
+from goodput_exporter.report.words import CAUSE_NAME, amount, gpu_hours, instant, points
 
 
 def markdown(made: Sheet) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from goodput_exporter.analysis.figures import shown
 from goodput_exporter.analysis.preemptions import Cascade, Displaced
 from goodput_exporter.analysis.rates import Rate, RateTable
 from goodput_exporter.analysis.reliability import NodeFigures, Reliability
 from goodput_exporter.analysis.suspects import Suspect
 from goodput_exporter.report.account import hours_decimals
-from goodput_exporter.report.words import count, gpu_hours, shown
+from goodput_exporter.report.words import count, gpu_hours
 
 LEAST_CHANCE: Final = 0.001
 """Below it "0.0%" would read as certainty."""

@@ -9,6 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from goodput_exporter import __version__
+from goodput_exporter.analysis.figures import (
+    LAYER_NAME,
+    STATE_NAME,
+    duration,
+    percent,
+    shown,
+)
 from goodput_exporter.analysis.money import NS_PER_HOUR
 from goodput_exporter.analysis.rounding import rounded
 from goodput_exporter.domain.states import RunState
@@ -17,18 +24,7 @@ from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
-from goodput_exporter.report.words import (
-    CAUSE_NAME,
-    LAYER_NAME,
-    STATE_NAME,
-    amount,
-    duration,
-    gpu_hours,
-    instant,
-    percent,
-    points,
-    shown,
-)
+from goodput_exporter.report.words import CAUSE_NAME, amount, gpu_hours, instant, points
 
 GOOD_STATES: Final = frozenset({RunState.PRODUCTIVE.value, RunState.EVALUATING.value})
 

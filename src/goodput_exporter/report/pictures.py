@@ -12,19 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from goodput_exporter.analysis.figures import STATE_NAME, percent
 from goodput_exporter.analysis.stretches import Stretch
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.report.sheet import Part, Sheet
 from goodput_exporter.report.trends import name_of
-from goodput_exporter.report.words import (
-    CAUSE_NAME,
-    STATE_NAME,
-    gpu_hours,
-    minute,
-    percent,
-)
+from goodput_exporter.report.words import CAUSE_NAME, gpu_hours, minute
 
 WIDTH: Final = 960
 LEFT: Final = 190

@@ -10,6 +10,7 @@ from goodput_exporter.analysis.advice import (
     advise,
     checkpoint_facts,
 )
+from goodput_exporter.analysis.figures import duration, percent, shown
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.records import Interruption, RunBook
 from goodput_exporter.analysis.statistics import MeanTime
@@ -17,7 +18,7 @@ from goodput_exporter.analysis.stretches import Stretch, account_of
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.report.proof import terms_of
-from goodput_exporter.report.words import count, duration, percent, points, shown
+from goodput_exporter.report.words import count, points
 
 
 def run_book(run: History, window: Span, view: View) -> RunBook | None:

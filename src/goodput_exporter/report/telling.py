@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from goodput_exporter.analysis.figures import ABSENT, lasting, percent, shown
 from goodput_exporter.analysis.histories import View
 from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
@@ -18,17 +19,13 @@ from goodput_exporter.report.proof import Term
 from goodput_exporter.report.reliability import mean_time_words
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.words import (
-    ABSENT,
     CAUSE_NAME,
     STATE_PHRASE,
     amount,
     compact,
     count,
     gpu_hours,
-    lasting,
     minute,
-    percent,
-    shown,
 )
 
 VIEW_WORDS = {

@@ -7,21 +7,12 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
+from goodput_exporter.analysis.figures import ABSENT, STATE_NAME
 from goodput_exporter.analysis.money import NS_PER_HOUR
 from goodput_exporter.analysis.rounding import nearest
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.domain.states import Cause, Layer, RunState
+from goodput_exporter.domain.states import Cause, RunState
 
-ABSENT: Final = "–"
-"""Where a figure is not known; a CSV field is empty instead."""
-
-MINUTE_S: Final = 60
-HOUR_S: Final = 3_600
-DAY_S: Final = 86_400
-
-STATE_NAME: Final = MappingProxyType(
-    {state.value: state.value.replace("_", " ") for state in RunState}
-)
 STATE_PHRASE: Final = STATE_NAME | {
     RunState.SUSPENDED.value: "spent suspended",
     RunState.DOWN.value: "spent down",
@@ -50,33 +41,6 @@ CAUSE_NAME: Final = MappingProxyType(
         Cause.GPU_LOST.value: "GPU lost",
     }
 )
-LAYER_NAME: Final = MappingProxyType(
-    {
-        Layer.OUTSIDE.value: "outside the layers",
-        Layer.INFRASTRUCTURE.value: "infrastructure",
-        Layer.FRAMEWORK.value: "framework",
-        Layer.MODEL.value: "model",
-        Layer.GOOD.value: "progress",
-        Layer.NONE.value: "nobody saw it",
-    }
-)
-
-
-def percent(ratio: float | None, digits: int = 1) -> str:
-    """
-    Return a ratio as a percentage; None is a dash, never zero.
-
-    What is not quite nothing is not shown as 0, nor what is not quite all as 100.
-    """
-    if ratio is None:
-        return ABSENT
-    text = f"{ratio * 100:.{digits}f}"
-    smallest = 10.0**-digits
-    if ratio > 0 and float(text) == 0:
-        return f"<{smallest:.{digits}f} %"
-    if ratio < 1 and float(text) == 100:  # noqa: PLR2004 - per cent
-        return f">{100 - smallest:.{digits}f} %"
-    return f"{text} %"
 
 
 def points(difference: float | None) -> str:
@@ -86,27 +50,6 @@ def points(difference: float | None) -> str:
     text = f"{abs(difference) * 100:.1f}"
     sign = "" if float(text) == 0 else "+" if difference > 0 else "−"
     return f"{sign}{text}"
-
-
-def duration(seconds: float | None) -> str:
-    """Return a length of time in the two largest units that matter: ``4 h 12 min``."""
-    if seconds is None:
-        return ABSENT
-    if seconds < MINUTE_S:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    whole = round(seconds)
-    if whole < HOUR_S:
-        return f"{whole // MINUTE_S} min {whole % MINUTE_S:02d} s"
-    minutes = whole // MINUTE_S
-    if whole < DAY_S:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    hours = whole // HOUR_S
-    return f"{hours // 24:,} d {hours % 24} h"
-
-
-def lasting(ns: int | None) -> str:
-    """Return nanoseconds as ``duration`` does; None is a dash."""
-    return duration(None if ns is None else ns / NS_PER_SECOND)
 
 
 def gpu_hours(gpu_ns: int, decimals: int = 3) -> str:
@@ -149,18 +92,6 @@ def minute(at_ns: int | None) -> str:
     return datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC).strftime(
         "%Y-%m-%d %H:%M"
     )
-
-
-def shown(text: str) -> str:
-    r"""
-    Return *text* with every character that a reader cannot see written out.
-
-    A run's name and its evidence come from senders: none may reorder a line or
-    begin a new one.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def count(number: int, what: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from goodput_exporter.analysis.figures import LAYER_NAME
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.exposition.pages import WEB
@@ -16,7 +17,6 @@ from goodput_exporter.exposition.web.words import (
     CAUSE_NAME,
     CAUSE_PHRASE,
     HOW_PHRASE,
-    LAYER_NAME,
     STATE_CLASS,
     STATE_PHRASE,
 )

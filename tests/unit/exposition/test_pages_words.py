@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodput_exporter.analysis.figures import lasting, percent, shown
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.errors import BadInputError
-from goodput_exporter.exposition.addresses import address, find, shown
+from goodput_exporter.exposition.addresses import address, find
 from goodput_exporter.exposition.instants import parse_instant, rfc3339
 from goodput_exporter.exposition.web.charts import (
     MOST_BARS,
@@ -22,12 +23,7 @@ from goodput_exporter.exposition.web.charts import (
     merged,
     waterfall,
 )
-from goodput_exporter.exposition.web.words import (
-    duration,
-    exact_seconds,
-    gpu_time,
-    percent,
-)
+from goodput_exporter.exposition.web.words import exact_seconds, gpu_time
 from tests.fakes.snapshots import run_view
 
 SECOND = NS_PER_SECOND
@@ -63,13 +59,15 @@ def test_a_share_never_rounds_into_nothing_or_everything(
         (0, "0 s"),
         (2.5, "2.5 s"),
         (62, "1 min 02 s"),
+        (59.97, "1 min 00 s"),
+        (3_599.7, "1 h 00 min"),
         (3_600, "1 h 00 min"),
         (90_000, "1 d 1 h"),
     ],
 )
 def test_a_span_is_said_in_two_units(seconds: float, text: str) -> None:
     """Nobody divides by sixty while reading."""
-    assert duration(int(seconds * SECOND)) == text
+    assert lasting(int(seconds * SECOND)) == text
 
 
 def test_gpu_time_is_said_in_its_best_unit() -> None:

@@ -6,19 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from goodput_exporter.analysis.figures import STATE_NAME, lasting, percent, shown
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import Incident, RunView
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import RunState
-from goodput_exporter.exposition.addresses import shown
 from goodput_exporter.exposition.web.words import (
     CAUSE_NAME,
     STATE_CLASS,
-    STATE_NAME,
-    duration,
     gpu_time,
-    percent,
 )
 from goodput_exporter.exposition.windows import Reading
 
@@ -164,7 +161,7 @@ def chart_data(view: RunView, reading: Reading) -> dict[str, Any]:
     return {
         "from": reading.span.start_ns / NS_PER_MS,
         "to": reading.span.end_ns / NS_PER_MS,
-        "bin": duration(bin_ns) if bin_ns else None,
+        "bin": lasting(bin_ns) if bin_ns else None,
         "segments": [
             _segment(segment, view, incidents.get(segment.incident or 0))
             for segment in segments
@@ -193,7 +190,7 @@ def _segment(
         "cause": CAUSE_NAME[segment.cause] if segment.cause.value != "none" else "",
         "from": segment.span.start_ns / NS_PER_MS,
         "to": segment.span.end_ns / NS_PER_MS,
-        "length": duration(segment.span.length_ns),
+        "length": lasting(segment.span.length_ns),
         "gpu_time": gpu_time(segment.gpu_ns, gpus=view.devices_are_gpus),
         "steps": steps(segment),
         "evidence": "; ".join(evidence),

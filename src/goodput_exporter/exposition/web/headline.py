@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from goodput_exporter.analysis.figures import percent
 from goodput_exporter.domain.snapshot import Incident, RunView
 from goodput_exporter.domain.states import LAYER_OF, Cause, Layer, RunState
-from goodput_exporter.exposition.web.words import (
-    CAUSE_PHRASE,
-    STATE_PHRASE,
-    devices,
-    percent,
-)
+from goodput_exporter.exposition.web.words import CAUSE_PHRASE, STATE_PHRASE, devices
 from goodput_exporter.exposition.windows import Reading
 
 WINDOW_PHRASE: Final = MappingProxyType(

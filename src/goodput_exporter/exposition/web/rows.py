@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from goodput_exporter.analysis.figures import ABSENT, STATE_NAME, percent, shown
 from goodput_exporter.domain.observations import GpuLost, GpuSample
 from goodput_exporter.domain.snapshot import RunView, Snapshot
-from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.addresses import address
 from goodput_exporter.exposition.answers import (
     bad_gpu_ns,
     by_attention,
@@ -39,7 +40,7 @@ def state_mark(view: RunView) -> dict[str, str]:
     """Return what a run does now, or how it ended, with its colour."""
     if view.ended_ns is not None:
         return {"name": view.outcome, "css": f"outcome-{view.outcome}"}
-    name = words.STATE_NAME[view.state]
+    name = STATE_NAME[view.state]
     return {"name": name, "css": words.STATE_CLASS[view.state]}
 
 
@@ -56,7 +57,7 @@ def _row(view: RunView) -> dict[str, Any]:
         "outcome": view.outcome,
         "attention": loses_time_now(view) or view.outcome == "failed",
         "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
-        "goodput": words.percent(reading.layers.goodput),
+        "goodput": percent(reading.layers.goodput),
         "bound": "≤ " if view.upper_bound else "",
         "window": "lifetime" if reading.window == LIFETIME else "last hour",
         "cost": words.split_unit(words.gpu_time(cost_ns, gpus=view.devices_are_gpus)),
@@ -72,7 +73,7 @@ def _gpu(gpu: GpuSample | GpuLost) -> dict[str, Any]:
         "index": gpu.index,
         "name": shown(gpu.name),
         "lost": "",
-        "busy": words.percent(gpu.busy_ratio, 0),
+        "busy": percent(gpu.busy_ratio, 0),
         "memory": _memory(gpu),
         "power": _with_unit(gpu.power_watts, "W"),
         "temperature": _with_unit(gpu.temperature_celsius, "°C"),
@@ -81,10 +82,10 @@ def _gpu(gpu: GpuSample | GpuLost) -> dict[str, Any]:
 
 def _memory(gpu: GpuSample) -> str:
     if gpu.memory_used_bytes is None or gpu.memory_total_bytes is None:
-        return words.MISSING
+        return ABSENT
     used, total = gpu.memory_used_bytes / 2**30, gpu.memory_total_bytes / 2**30
     return f"{used:.1f} of {total:.0f} GiB"
 
 
 def _with_unit(value: float | None, unit: str) -> str:
-    return words.MISSING if value is None else f"{value:.0f} {unit}"
+    return ABSENT if value is None else f"{value:.0f} {unit}"

@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from goodput_exporter.analysis.figures import (
+    ABSENT,
+    LAYER_NAME,
+    STATE_NAME,
+    lasting,
+    percent,
+    shown,
+)
 from goodput_exporter.domain.snapshot import Incident, RunView
 from goodput_exporter.domain.states import LAYER_OF, Layer, RunState
-from goodput_exporter.exposition.addresses import address, shown
+from goodput_exporter.exposition.addresses import address
 from goodput_exporter.exposition.web import words
 from goodput_exporter.exposition.web.charts import (
     chart_data,
@@ -48,7 +56,7 @@ def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
         "why": shown(view.why),
         "window": reading.window,
         "span": reading.span,
-        "life": words.duration(book(view).length_ns),
+        "life": lasting(book(view).length_ns),
         "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
         "headline": headline(view, reading),
         "chart": chart_data(view, reading),
@@ -84,11 +92,11 @@ def losses(reading: Reading, unit: words.Unit) -> list[Loss]:
     largest = max(lost.values(), default=1)
     return [
         Loss(
-            name=words.STATE_NAME[state],
+            name=STATE_NAME[state],
             css=words.STATE_CLASS[state],
-            layer=words.LAYER_NAME[LAYER_OF[state]],
+            layer=LAYER_NAME[LAYER_OF[state]],
             amount=unit.number(gpu_ns),
-            share=words.percent(gpu_ns / wall_ns) if _is_inside(state) else "",
+            share=percent(gpu_ns / wall_ns) if _is_inside(state) else "",
             per_mille=1000 * gpu_ns / largest,
         )
         for state, gpu_ns in sorted(
@@ -108,7 +116,7 @@ def causes(reading: Reading, unit: words.Unit) -> list[dict[str, str]]:
 
 def facts(view: RunView, reading: Reading) -> list[dict[str, Any]]:
     """Return the few figures that stand on their own, with what they mean."""
-    exposure = words.MISSING
+    exposure = ABSENT
     if view.exposure_gpu_ns is not None:
         exposure = words.gpu_time(view.exposure_gpu_ns, gpus=view.devices_are_gpus)
     # A figure and its unit are set apart: the figure is what the eye looks for.
@@ -119,10 +127,10 @@ def facts(view: RunView, reading: Reading) -> list[dict[str, Any]]:
         ("Restarts", _number(sum(view.restarts.values())), _restarts(view)),
     ]
     if view.reference_step_ns is not None:
-        pace = words.duration(view.reference_step_ns)
+        pace = lasting(view.reference_step_ns)
         found.append(("Step time", pace, "reference; above it is slow"))
     if view.model.mfu is not None:
-        mfu = words.percent(reading.layers.model or view.model.mfu)
+        mfu = percent(reading.layers.model or view.model.mfu)
         convention = view.model.convention or "unknown"
         found.append(("MFU", mfu, f"model FLOPs, {convention} convention"))
     return [
@@ -158,10 +166,10 @@ def rests_on(view: RunView, reading: Reading) -> list[dict[str, str]]:
     """Return what a reader must know to trust the figures."""
     found = [
         ("Source", words.SOURCE_SENTENCE.get(view.source, shown(view.source))),
-        ("Coverage", f"{words.percent(reading.layers.coverage)} of the time was seen."),
+        ("Coverage", f"{percent(reading.layers.coverage)} of the time was seen."),
         (
             "Open tail",
-            f"The last {words.duration(view.tail_ns)} may still change.",
+            f"The last {lasting(view.tail_ns)} may still change.",
         ),
         (
             "Ranks",
@@ -203,19 +211,18 @@ def _legend(reading: Reading) -> list[dict[str, str]]:
     order = [state for state in RunState if reading.account.gpu_ns.get(state)]
     order.sort(key=lambda state: -reading.account.gpu_ns[state])
     return [
-        {"name": words.STATE_NAME[state], "css": words.STATE_CLASS[state]}
-        for state in order
+        {"name": STATE_NAME[state], "css": words.STATE_CLASS[state]} for state in order
     ]
 
 
 def _segments(view: RunView, reading: Reading) -> list[dict[str, Any]]:
     return [
         {
-            "name": words.STATE_NAME[segment.state],
+            "name": STATE_NAME[segment.state],
             "css": words.STATE_CLASS[segment.state],
             "from_ns": segment.span.start_ns,
             "to_ns": segment.span.end_ns,
-            "length": words.duration(segment.span.length_ns),
+            "length": lasting(segment.span.length_ns),
             "gpu_time": words.gpu_time(segment.gpu_ns, gpus=view.devices_are_gpus),
             "cause": words.CAUSE_NAME[segment.cause] if segment.incident else "",
             "steps": steps(segment),
@@ -226,7 +233,7 @@ def _segments(view: RunView, reading: Reading) -> list[dict[str, Any]]:
 
 def _incident(view: RunView, incident: Incident) -> dict[str, Any]:
     back_ns = incident.recovered_ns
-    took = None if back_ns is None else words.duration(back_ns - incident.began_ns)
+    took = None if back_ns is None else lasting(back_ns - incident.began_ns)
     cost_ns = sum(incident.gpu_ns.values())
     return {
         "number": incident.number,
@@ -246,7 +253,7 @@ def _parts(gpu_ns: Mapping[RunState, int]) -> str:
     total = sum(gpu_ns.values())
     ranked = sorted(gpu_ns.items(), key=lambda item: -item[1])
     return ", ".join(
-        f"{words.STATE_NAME[state]} {words.percent(ns / total, 0)}"
+        f"{STATE_NAME[state]} {percent(ns / total, 0)}"
         for state, ns in ranked
         if ns > 0
     )
@@ -268,7 +275,7 @@ def _restarts(view: RunView) -> str:
 
 
 def _number(value: int | None) -> str:
-    return words.MISSING if value is None else f"{value:,}"
+    return ABSENT if value is None else f"{value:,}"
 
 
 def _sentence(text: str) -> str:

@@ -7,17 +7,10 @@ from types import MappingProxyType
 from typing import Final
 
 from goodput_exporter.domain.spans import NS_PER_SECOND
-from goodput_exporter.domain.states import Cause, How, Layer, RunState
-
-MISSING: Final = "–"
+from goodput_exporter.domain.states import Cause, How, RunState
 
 _MINUTE_NS: Final = 60 * NS_PER_SECOND
 _HOUR_NS: Final = 60 * _MINUTE_NS
-_DAY_NS: Final = 24 * _HOUR_NS
-
-STATE_NAME: Final = MappingProxyType(
-    {state: state.value.replace("_", " ") for state in RunState}
-)
 
 STATE_CLASS: Final = MappingProxyType(
     {state: f"state-{state.value.replace('_', '-')}" for state in RunState}
@@ -95,17 +88,6 @@ HOW_PHRASE: Final = MappingProxyType(
     }
 )
 
-LAYER_NAME: Final = MappingProxyType(
-    {
-        Layer.OUTSIDE: "outside the layers",
-        Layer.INFRASTRUCTURE: "infrastructure",
-        Layer.FRAMEWORK: "framework",
-        Layer.MODEL: "model",
-        Layer.GOOD: "progress",
-        Layer.NONE: "nobody saw it",
-    }
-)
-
 SOURCE_SENTENCE: Final = MappingProxyType(
     {
         "sdk": "The training job reports its own steps and phases (SDK).",
@@ -143,38 +125,6 @@ def gpu_time(gpu_ns: int, *, gpus: bool) -> str:
     """Return GPU time in its own best unit: ``1.4 GPU-hours``."""
     unit = unit_for(gpu_ns, gpus=gpus)
     return f"{unit.number(gpu_ns)} {unit.name}"
-
-
-def percent(ratio: float | None, digits: int = 1) -> str:
-    """
-    Return a ratio as a percentage; None is a dash, never zero.
-
-    What is not quite nothing is not shown as 0, nor what is not quite all as 100.
-    """
-    if ratio is None:
-        return MISSING
-    text = f"{ratio * 100:.{digits}f}"
-    smallest = 10.0**-digits
-    if ratio > 0 and float(text) == 0:
-        return f"<{smallest:.{digits}f} %"
-    if ratio < 1 and float(text) == 100:  # noqa: PLR2004 - per cent
-        return f">{100 - smallest:.{digits}f} %"
-    return f"{text} %"
-
-
-def duration(ns: int) -> str:
-    """Return a span in the two largest units that matter: ``4 min 12 s``."""
-    seconds = ns / NS_PER_SECOND
-    if ns < _MINUTE_NS:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    minutes, rest = divmod(round(seconds), 60)
-    if ns < _HOUR_NS:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    if ns < _DAY_NS:
-        return f"{hours} h {minutes:02d} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
 
 
 def exact_seconds(ns: int) -> str:
