@@ -37,7 +37,7 @@ class Verdict:
     Args:
         cause: One of the closed set.
         rule: The id of the rule that decided.
-        evidence: What it rests on, in words.
+        evidence: What it rests on, in words, each thing once.
         used: The same, as observed.
         dismissed: What was seen too, and judged to follow from it.
     """
@@ -166,10 +166,33 @@ def _decide(found: list[_Sign], after: list[_Sign]) -> Verdict:
     return Verdict(
         first.rule.cause,
         first.rule.id,
-        tuple(seen.words for seen in used),
+        _told_once(used),
         used,
         dismissed,
     )
+
+
+def _told_once(used: tuple[Evidence, ...]) -> tuple[str, ...]:
+    """
+    Return what was seen in words, each thing once.
+
+    NVML and the kernel's log both tell of an XID, and a pod's deletion is told
+    when it is asked for and when it is done. What another source tells of the
+    same place with more words, and the same words again, are left out.
+    """
+    at_length = {
+        (seen.kind, seen.reason, seen.place): seen.source
+        for seen in used
+        if seen.detail
+    }
+    told = [
+        seen.words
+        for seen in used
+        if seen.detail
+        or at_length.get((seen.kind, seen.reason, seen.place), seen.source)
+        == seen.source
+    ]
+    return tuple(dict.fromkeys(told))
 
 
 def _seen(signs: list[_Sign]) -> tuple[Evidence, ...]:

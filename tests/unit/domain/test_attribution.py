@@ -11,6 +11,7 @@ from goodput_exporter.domain.attribution import (
     evidence_of_end,
     explain,
 )
+from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.states import Cause
 
 
@@ -86,3 +87,33 @@ def test_the_first_rule_that_holds_decides(
     verdict = attribute(seen)
 
     assert (verdict.cause, verdict.rule) == (cause, rule)
+
+
+def test_an_xid_that_two_sources_heard_is_told_once() -> None:
+    """The kernel's line says more than NVML's number; both GPUs stay."""
+    end_ns = 60_000_000_000
+    line = "NVRM: Xid (PCI:0000:04:00): 79, GPU has fallen off the bus."
+    kernel = Evidence(end_ns, Kind.XID, "79", "gpu/n1/0000:04:00", "kernel", line)
+    other = Evidence(end_ns, Kind.XID, "79", "gpu/n1/0000:05:00", "kernel", line)
+    nvml = Evidence(end_ns - 1, Kind.XID, "79", "gpu/n1/GPU-1", "nvml")
+
+    verdict = explain(end_ns, [kernel, nvml, other])
+
+    assert verdict.evidence == (kernel.words, other.words)
+    assert set(verdict.used) == {kernel, other, nvml}
+    assert explain(end_ns, [nvml]).evidence == (nvml.words,)
+    assert explain(end_ns, [kernel]).cause is verdict.cause
+
+
+def test_a_deletion_that_is_asked_for_and_done_is_told_once() -> None:
+    """Two versions of one pod say the same words; containers are two things."""
+    end_ns = 60_000_000_000
+    pod = "pod/ml/llama-0"
+    asked = Evidence(end_ns - 5, Kind.POD_DELETED, "deleted", pod, "kubernetes")
+    done = Evidence(end_ns, Kind.POD_DELETED, "deleted", pod, "kubernetes")
+    other = Evidence(end_ns, Kind.POD_DELETED, "deleted", pod + "x", "kubernetes")
+
+    verdict = explain(end_ns, [asked, done, other])
+
+    assert verdict.evidence == (asked.words, other.words)
+    assert verdict.used == (asked, done, other)
