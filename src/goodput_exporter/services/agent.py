@@ -60,6 +60,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.node_news import NodeNews
 from goodput_exporter.services.node_parts import nvml_of, udp_of
 from goodput_exporter.services.notes import Notes
+from goodput_exporter.services.own_health import of_ticks, with_senses
 from goodput_exporter.services.reader_tokens import agent_readers
 from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.witness import Witness
@@ -263,21 +264,8 @@ class Agent:
         return self._attributor.tick(look, now_ns, self._gpus, facts_of)
 
     def _health(self, pace: Pace) -> ExporterHealth:
-        counts = self._heartbeats.counts()
-        up, detail = (None, "not asked") if self._nvml is None else self._nvml.state()
-        return ExporterHealth(
-            started_ns=self._started_ns,
-            tick_lag_seconds=pace.lag_seconds,
-            tick_seconds=pace.took_seconds,
-            ticks=pace.ticks,
-            datagrams_accepted=counts.accepted,
-            datagrams_rejected=counts.rejected,
-            datagrams_lost=counts.lost,
-            evidence_failures=self._witness.failures(),
-            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
-            gpu_source_up=up,
-            gpu_source_detail=detail,
-        )
+        own = of_ticks(self._started_ns, pace, self._clock)
+        return with_senses(own, self._heartbeats, self._witness, self._nvml)
 
     def _rendered(self) -> MetricsPage:
         """

@@ -23,7 +23,7 @@ from goodput_exporter.domain.cluster_watch import RunWait
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
+from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox
@@ -36,6 +36,7 @@ from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace
 from goodput_exporter.services.naming import Naming
+from goodput_exporter.services.own_health import of_ticks
 from goodput_exporter.services.replica import Replica
 from goodput_exporter.services.sharding import Shard, parse_shard, require_same
 from goodput_exporter.services.waited import Waited
@@ -224,7 +225,9 @@ class Aggregator:
             node=self._settings.identity.node,
             runs=runs,
             gpus=(),
-            health=self._health(pace),
+            health=self._journal.with_books(
+                of_ticks(self._started_ns, pace, self._clock)
+            ),
             groups=self._books.groups(now_ns),
             node_failures=self._books.node_failures(),
             cluster=self._journal.gpus.view() if self._shard.is_first else None,
@@ -247,22 +250,6 @@ class Aggregator:
             RunWait(key, self._kinds[key], {w.value: ns for w, ns in spent.items()})
             for key, spent in self._waited.shown().items()
             if spent and key in self._kinds
-        )
-
-    def _health(self, pace: Pace) -> ExporterHealth:
-        return ExporterHealth(
-            started_ns=self._started_ns,
-            tick_lag_seconds=pace.lag_seconds,
-            tick_seconds=pace.took_seconds,
-            ticks=pace.ticks,
-            ledger_entries=self._books.entries,
-            ledger_commits=self._books.commits,
-            ledger_failures=self._books.failures,
-            recording_failures=self._journal.failures,
-            ledger_up=self._books.is_committing,
-            runs_refused=self._books.refused,
-            run_setbacks=self._books.setbacks,
-            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
         )
 
     def correct(self, key: RunKey, said: Correction) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.fold import Fold, Observation
 from goodput_exporter.domain.settings import Rules
+from goodput_exporter.domain.snapshot import ExporterHealth
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.ledger import Ledger
@@ -59,6 +61,19 @@ class Journal:
     def failures(self) -> int:
         """Return how often a tick could not be recorded."""
         return 0 if self._recorder is None else self._recorder.counts.failures
+
+    def with_books(self, own: ExporterHealth) -> ExporterHealth:
+        """Add to what a program says of itself what the books say."""
+        return replace(
+            own,
+            ledger_entries=self.books.entries,
+            ledger_commits=self.books.commits,
+            ledger_failures=self.books.failures,
+            recording_failures=self.failures,
+            ledger_up=self.books.is_committing,
+            runs_refused=self.books.refused,
+            run_setbacks=self.books.setbacks,
+        )
 
     def resume(self, now_ns: int) -> list[Fold]:
         """Take up the runs of an earlier life; see ``Bookkeeper.resume``."""

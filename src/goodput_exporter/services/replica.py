@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Final, Protocol
 
 from goodput_exporter.analysis.histories import History, View
@@ -15,8 +16,8 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.causes import Correction
 from goodput_exporter.domain.cluster_watch import ClusterWatch
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
-from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.snapshot import Snapshot
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import GoodputError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
@@ -34,9 +35,11 @@ from goodput_exporter.services.cluster_access import (
 )
 from goodput_exporter.services.from_settings import tokens_of, write_audit
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
+from goodput_exporter.services.own_health import of_ticks
 from goodput_exporter.services.pod_label import PodLabel
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.services.tls import certificate_of
+from goodput_exporter.services.web import collect_seldom, compiled
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.waits import Waits
 
@@ -113,6 +116,7 @@ class Replica:
     def serve(self) -> None:
         """Answer requests until told to stop."""
         http = self._settings.http
+        collect_seldom()
         self._leading.start()
         self._label.start()
         self._ticker.start()
@@ -124,6 +128,7 @@ class Replica:
                 ready=self._announce,
                 keep_alive_seconds=KEEP_ALIVE_SECONDS,
                 certificate=certificate_of(http),
+                engine=compiled(),
             )
         finally:
             self._close()
@@ -190,20 +195,13 @@ class Replica:
 
     def _waiting(self, pace: Pace) -> Snapshot:
         """Return what a replica without books shows: that it is there."""
-        health = ExporterHealth(
-            started_ns=self._started_ns,
-            tick_lag_seconds=pace.lag_seconds,
-            tick_seconds=pace.took_seconds,
-            ticks=pace.ticks,
-            ledger_up=not self._trouble,
-            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
-        )
+        own = of_ticks(self._started_ns, pace, self._clock)
         return Snapshot(
             at_ns=self._clock.now_ns(),
             node=self._settings.identity.node,
             runs=(),
             gpus=(),
-            health=health,
+            health=replace(own, ledger_up=not self._trouble),
             watched=ClusterWatch(is_leader=False),
         )
 

@@ -20,7 +20,7 @@ from goodput_exporter.domain.node_view import NodeView
 from goodput_exporter.domain.observations import GpuSample, RankExited
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import ExporterHealth, Snapshot
-from goodput_exporter.domain.spans import NS_PER_SECOND, Span
+from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.gate import Gate
@@ -41,9 +41,11 @@ from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.machine_gpus import MachineGpus
 from goodput_exporter.services.node_parts import nvml_of, udp_of
+from goodput_exporter.services.own_health import of_ticks, with_senses
 from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS, pushed_of
 from goodput_exporter.services.reader_tokens import known_readers
 from goodput_exporter.services.tls import certificate_of
+from goodput_exporter.services.web import compiled
 from goodput_exporter.services.witness import Witness
 from goodput_exporter.sources.heartbeats import HeartbeatSource
 
@@ -130,6 +132,7 @@ class Station:
             ready=self._announce,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
             certificate=certificate_of(http),
+            engine=compiled(),
         )
 
     def close(self) -> None:
@@ -199,28 +202,9 @@ class Station:
         return is_committed
 
     def _health(self, pace: Pace) -> ExporterHealth:
-        counts = self._heartbeats.counts()
-        up, detail = (None, "not asked") if self._nvml is None else self._nvml.state()
-        return ExporterHealth(
-            started_ns=self._started_ns,
-            tick_lag_seconds=pace.lag_seconds,
-            tick_seconds=pace.took_seconds,
-            ticks=pace.ticks,
-            datagrams_accepted=counts.accepted,
-            datagrams_rejected=counts.rejected,
-            datagrams_lost=counts.lost,
-            ledger_entries=self._books.entries,
-            ledger_commits=self._books.commits,
-            ledger_failures=self._books.failures,
-            recording_failures=self._journal.failures,
-            evidence_failures=self._witness.failures(),
-            ledger_up=self._books.is_committing,
-            runs_refused=self._books.refused,
-            run_setbacks=self._books.setbacks,
-            clock_skew_seconds=self._clock.skew_ns() / NS_PER_SECOND,
-            gpu_source_up=up,
-            gpu_source_detail=detail,
-        )
+        own = of_ticks(self._started_ns, pace, self._clock)
+        own = with_senses(own, self._heartbeats, self._witness, self._nvml)
+        return self._journal.with_books(own)
 
     def _correct(
         self, key: RunKey, incident: int, cause: Cause, by: str, note: str
