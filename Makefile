@@ -74,6 +74,14 @@ helm:  ## Build Helm, once, with Go
 image:  ## Build the image with buildah, as root
 	@.ci/image
 
+.PHONY: pictures
+pictures: $(DEV_READY)  ## Draw every dashboard into build/panels, of a small live system or of STORE=URL
+ifdef STORE
+	$(BIN)/python -m tests.dashboards.pictures $(STORE) $(if $(LAST_S),--last-s $(LAST_S))
+else
+	GOODPUT_ARTIFACTS=build $(BIN)/python -m pytest tests/dashboards/test_stores.py -k looked_at -q
+endif
+
 .PHONY: dashboards
 dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m dashboards

@@ -38,12 +38,14 @@ class Choice:
         query: ``label_values(series, label)``.
         all_value: What "All" stands for; None is every value in the list, so that a
             choice before it (the team) narrows it down.
+        has_all: "All" can be chosen, and is at first; else the first of the list is.
     """
 
     name: str
     label: str
     query: str
     all_value: str | None = ALL
+    has_all: bool = True
 
 
 CLUSTER: Final = Choice(
@@ -177,8 +179,12 @@ def _variable(choice: Choice) -> build.QueryVariable:
         .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(model.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=True)
-        .include_all(include_all=True)
-        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+        .include_all(include_all=choice.has_all)
+    )
+    if not choice.has_all:
+        return variable
+    variable = variable.current(
+        model.VariableOption(selected=True, text=["All"], value=["$__all"])
     )
     if choice.all_value is None:
         return variable

@@ -25,12 +25,16 @@ from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from dashboards.palette import AMBER, GREEN, GREY, RED
+from dashboards.palette import AMBER, CALLED, GREEN, GREY, RED
 
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 RATIO: Final = "percentunit"
 COUNT: Final = "short"
+EVENTS: Final = "none"
+"""Whole things; what ``increase`` makes of them between two scrapes is rounded."""
+NOTHING: Final = "nothing in this range"
+"""What a panel says instead of "No data", which could be a fault."""
 SECONDS: Final = "s"
 
 AnyPanel = (
@@ -83,8 +87,9 @@ def number(
     bounds: Sequence[Bound] = PLAIN,
     width: int = 4,
     height: int = 4,
+    empty: str = "not measured",
 ) -> stat.Panel:
-    """Return one large number, of now or of the whole range."""
+    """Return one large number, of now or of the whole range; *empty* where none is."""
     panel = (
         stat.Panel()
         .graph_mode(looks.BigValueGraphMode.NONE)
@@ -92,8 +97,10 @@ def number(
         .thresholds(thresholds(bounds))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .with_target(target(query, instant=True))
-        .no_value("not measured")
+        .no_value(empty)
     )
+    if unit == EVENTS:
+        panel = panel.decimals(0)
     return finish(panel, title, text, unit, width, height)
 
 
@@ -105,9 +112,14 @@ def lines(
     width: int = 12,
     height: int = 8,
     most: float | None = None,
+    empty: str = NOTHING,
+    colours: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
     """Return values over time, a line each."""
-    panel = _over_time(queries).fill_opacity(5)
+    panel = _over_time(queries).fill_opacity(5).no_value(empty)
+    for name, colour in (colours or {}).items():
+        # A line's name may go on, with the run that it is of.
+        panel = panel.override_by_regexp(f"/^{name}( |$)/", _look(name, colour))
     if most is not None:
         panel = panel.max(most)
     return finish(panel, title, text, unit, width, height)
@@ -121,16 +133,18 @@ def stack(
     colours: Mapping[str, str] | None = None,
     width: int = 12,
     height: int = 8,
+    empty: str = NOTHING,
 ) -> timeseries.Panel:
     """Return parts of a whole over time, one on another."""
     panel = (
         _over_time(queries)
+        .no_value(empty)
         .fill_opacity(80)
         .line_width(0)
         .stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
     )
     for name, colour in (colours or {}).items():
-        panel = panel.override_by_name(name, [_fixed(colour)])
+        panel = panel.override_by_name(name, _look(name, colour))
     return finish(panel, title, text, unit, width, height)
 
 
@@ -142,6 +156,7 @@ def bars(
     colours: Mapping[str, str] | None = None,
     width: int = 12,
     height: int = 8,
+    empty: str = NOTHING,
 ) -> bargauge.Panel:
     """Return one bar per series, of the whole range, zero at the left."""
     panel = (
@@ -151,11 +166,14 @@ def bars(
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(thresholds(PLAIN))
         .min(0)
+        .no_value(empty)
     )
+    if unit == EVENTS:
+        panel = panel.decimals(0)
     for query in queries:
         panel = panel.with_target(target(query, instant=True))
     for name, colour in (colours or {}).items():
-        panel = panel.override_by_name(name, [_fixed(colour)])
+        panel = panel.override_by_name(name, _look(name, colour))
     return finish(panel, title, text, unit, width, height)
 
 
@@ -230,8 +248,12 @@ def thresholds(bounds: Sequence[Bound]) -> build.ThresholdsConfig:
     return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _fixed(colour: str) -> DynamicConfigValue:
-    return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+def _look(name: str, colour: str) -> list[DynamicConfigValue]:
+    """Give what goes by a name its colour, and the words that a reader is shown."""
+    look = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})]
+    if name in CALLED:
+        look.append(DynamicConfigValue("displayName", CALLED[name]))
+    return look
 
 
 def finish(panel: P, title: str, text: str, unit: str, width: int, height: int) -> P:

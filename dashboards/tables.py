@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import common, table
 from grafana_foundation_sdk.models.dashboard import (
     DataTransformerConfig,
     DynamicConfigValue,
@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from dashboards.panels import (
     COUNT,
+    EVENTS,
     PLAIN,
     Bound,
     Query,
@@ -47,6 +48,7 @@ def rows(
     labels: Mapping[str, str],
     *columns: Column,
     links: Mapping[str, tuple[str, str]] | None = None,
+    first: str = "",
     width: int = 24,
     height: int = 8,
 ) -> table.Panel:
@@ -54,7 +56,8 @@ def rows(
     Return a table: a row per subject, a column per query.
 
     *labels* are the subject's, in order, each with the head of its column;
-    *links* give by head the text and the address that a cell leads to.
+    *links* give by head the text and the address that a cell leads to. The rows with
+    most in the column *first* stand on top.
     """
     panel = table.Panel().thresholds(thresholds(PLAIN))
     for number_, column in enumerate(columns):
@@ -73,6 +76,9 @@ def rows(
     for name, (link, url) in (links or {}).items():
         value = [{"title": link, "url": url}]
         panel = panel.override_by_name(name, [DynamicConfigValue("links", value)])
+    if first:
+        order = common.TableSortByFieldState().display_name(first).desc(desc=True)
+        panel = panel.sort_by([order])
     return finish(panel, title, text, COUNT, width, height)
 
 
@@ -82,6 +88,8 @@ def _ref(number_: int) -> str:
 
 def _cells(column: Column) -> list[DynamicConfigValue]:
     values = [DynamicConfigValue("unit", column.unit)]
+    if column.unit == EVENTS:
+        values.append(DynamicConfigValue("decimals", 0))
     if column.bounds:
         steps = [{"value": b.value, "color": b.colour} for b in column.bounds]
         values += [

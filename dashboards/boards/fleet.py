@@ -16,6 +16,7 @@ from dashboards.boards.selections import (
     STEP,
     TO_RUN,
     WALL,
+    appeared,
     hours,
     increase,
     kilowatt_hours,
@@ -23,9 +24,16 @@ from dashboards.boards.selections import (
     share,
     team_of,
 )
-from dashboards.palette import CATEGORY_COLOURS, LAYER_COLOURS, STATE_COLOURS
+from dashboards.palette import (
+    CATEGORY_COLOURS,
+    CAUSE_COLOURS,
+    LAYER_COLOURS,
+    RATIO_COLOURS,
+    STATE_COLOURS,
+)
 from dashboards.panels import (
     COUNT,
+    EVENTS,
     HIGH_IS_GOOD,
     RATIO,
     SECONDS,
@@ -161,13 +169,14 @@ REST: Final = Row(
         ),
         bars(
             "What took it, by cause",
-            "GPU-hours of badput by cause; none is what no interruption caused: first "
-            "starts, saves, waiting for data.",
+            "GPU-hours of badput by cause. No interruption caused first starts, saves "
+            "and waiting for data; the states beside say which.",
             Query(
                 "sort_desc(" + hours(increase(BADPUT, *WHOLE, by="cause")) + " > 0)",
                 "{{cause}}",
             ),
             unit=HOURS,
+            colours=CAUSE_COLOURS,
             width=7,
             height=9,
         ),
@@ -187,6 +196,8 @@ REST: Final = Row(
             "Badput as it happens: how many GPUs made no progress, and why.",
             Query(rate(BADPUT, *WHOLE, by="cause") + " > 0", "{{cause}}"),
             unit=COUNT,
+            colours=CAUSE_COLOURS,
+            empty="nothing was lost in this range",
         ),
         lines(
             "The three layers over time",
@@ -196,6 +207,7 @@ REST: Final = Row(
             Query(share(_rate(PRODUCTIVE), _rate(STEP)), "pace"),
             Query(share(_rate(PRODUCTIVE), _rate(WALL)), "goodput"),
             unit=RATIO,
+            colours=RATIO_COLOURS,
             most=1,
         ),
         stack(
@@ -204,6 +216,7 @@ REST: Final = Row(
             Query(rate(BOOK, HERE, by="category") + " > 0", "{{category}}"),
             unit=COUNT,
             colours=CATEGORY_COLOURS,
+            empty="no agent and no node tells of GPUs",
         ),
     ),
 )
@@ -232,6 +245,7 @@ TEAMS_ROW: Final = Row(
             Column(
                 "Lost GPU-hours", hours(increase(BADPUT, *TEAMS, by="group")), HOURS
             ),
+            first="Lost GPU-hours",
             width=12,
         ),
         lines(
@@ -270,6 +284,7 @@ TEAMS_ROW: Final = Row(
                 hours(increase(BADPUT, *NAMESPACES, by="group")),
                 HOURS,
             ),
+            first="Lost GPU-hours",
         ),
     ),
 )
@@ -285,6 +300,7 @@ QUEUE: Final = Row(
                 "{{queue}}",
             ),
             unit=SECONDS,
+            empty="nobody waits in a queue",
             width=8,
         ),
         stack(
@@ -294,6 +310,7 @@ QUEUE: Final = Row(
                 rate(GROUP_SECONDS, *QUEUES, 'state="queued"', by="group"), "{{group}}"
             ),
             unit=COUNT,
+            empty="nobody waits in a queue",
             width=8,
         ),
         bars(
@@ -305,6 +322,7 @@ QUEUE: Final = Row(
                 "{{reason}}",
             ),
             unit=SECONDS,
+            empty="no run waited in this range",
             width=8,
         ),
     ),
@@ -345,6 +363,7 @@ COST: Final = Row(
                 "{{cause}}",
             ),
             unit="currencyUSD",
+            colours=CAUSE_COLOURS,
             height=6,
         ),
     ),
@@ -383,6 +402,8 @@ ENERGY_ROW: Final = Row(
                 "{{state}}",
             ),
             unit=ENERGY,
+            colours=STATE_COLOURS,
+            empty="no agent reports energy",
             width=8,
             height=6,
         ),
@@ -396,6 +417,8 @@ ENERGY_ROW: Final = Row(
                 "{{category}}",
             ),
             unit=ENERGY,
+            colours=CATEGORY_COLOURS,
+            empty="runs held every GPU that drew any",
             width=8,
             height=6,
         ),
@@ -408,14 +431,21 @@ def _of_runs(above: str) -> str:
     return team_of(increase(RUN_SECONDS, *own, above, by=RUN))
 
 
+def _lost_by_runs() -> str:
+    own = f'{HERE},run_namespace=~"$namespace"'
+    return team_of(appeared("goodput_run_badput_gpu_seconds_total", own, by=RUN))
+
+
 RUNS_ROW: Final = Row(
-    "Runs",
+    "Which runs lost most?",
     (
         rows(
-            "Runs, the most GPU time first",
-            "Every run of the range; its name leads to its dashboard.",
+            "Runs, the most lost GPU time first",
+            "Every run of the range; a name leads to its dashboard, which says why and "
+            "what a crash would cost now.",
             {"run": "Run", "run_namespace": "Namespace", "cluster": "Cluster"},
-            Column("GPU-hours", f"topk(50, {hours(_of_runs(WALL))})", HOURS),
+            Column("Lost GPU-hours", hours(_lost_by_runs()), HOURS),
+            Column("GPU-hours", hours(_of_runs(WALL)), HOURS),
             Column(
                 "Goodput",
                 share(_of_runs(PRODUCTIVE), _of_runs(WALL)),
@@ -431,8 +461,10 @@ RUNS_ROW: Final = Row(
                 team_of(
                     increase("goodput_run_interruptions_total", HERE, by=RUN),
                 ),
+                EVENTS,
             ),
             links={"Run": TO_RUN},
+            first="Lost GPU-hours",
             height=10,
         ),
     ),
@@ -444,7 +476,7 @@ FLEET: Final = Board(
     text="What fraction of the GPU time was training, and what took the rest.",
     choices=(CLUSTER, NAMESPACE, TEAM),
     inputs=(("gpu_hour_price", "Price of a GPU-hour", "2"),),
-    rows=(FRACTION, REST, TEAMS_ROW, QUEUE, COST, ENERGY_ROW, RUNS_ROW),
+    rows=(FRACTION, REST, RUNS_ROW, TEAMS_ROW, QUEUE, COST, ENERGY_ROW),
     notes=(
         Note(
             "Restarts of many runs",

@@ -86,7 +86,7 @@ HEALTH: Final = Row(
             "Held by pods",
             "GPUs that containers hold, shared ones in parts.",
             Query(f"sum(goodput_gpu_held_ratio{{{NODES}}})"),
-            unit="none",
+            unit=COUNT,
         ),
         number(
             "Held and quiet",
@@ -96,7 +96,7 @@ HEALTH: Final = Row(
                 f" * on ({GPU}) (max by ({GPU}) "
                 f"(max_over_time(goodput_gpu_busy_ratio{{{NODES}}}[15m])) == bool 0))"
             ),
-            unit="none",
+            unit=COUNT,
             bounds=ZERO_IS_GOOD,
         ),
         rows(
@@ -150,6 +150,7 @@ ERRORS: Final = Row(
                 f"(goodput_gpu_xid_last_timestamp_seconds{{{NODES}}})",
                 SECONDS,
             ),
+            first="Times",
             width=14,
         ),
         lines(
@@ -164,6 +165,7 @@ ERRORS: Final = Row(
                 "{{gpu_node}} rows {{kind}}",
             ),
             unit=COUNT,
+            empty="no memory error in this range",
             width=10,
         ),
         stack(
@@ -260,6 +262,7 @@ HOLDERS: Final = Row(
                 "{{reason}}",
             ),
             unit=COUNT,
+            empty="every GPU can be used",
         ),
     ),
 )
@@ -276,6 +279,7 @@ SUSPICION: Final = lines(
     unit=RATIO,
     width=24,
     most=1,
+    empty="every pod with a GPU reports steps, or no agent watches",
 )
 
 LOAD: Final = Row(

@@ -21,12 +21,14 @@ from dashboards.boards.selections import (
     RUN,
     RUN_SECONDS,
     RUNS,
+    TO_NODE,
     TO_RUN,
     appeared,
     hours,
     increase,
 )
-from dashboards.panels import RATIO, SECONDS, Query, bars, lines, number
+from dashboards.palette import CAUSE_COLOURS
+from dashboards.panels import COUNT, EVENTS, RATIO, SECONDS, Query, bars, lines, number
 from dashboards.tables import Column, rows
 
 Z95: Final = 1.96
@@ -41,7 +43,7 @@ DAY_S: Final = 86_400
 
 LOST_BY_RUN: Final = appeared(BADPUT, RUNS, NOT_NONE, by=f"{RUN}, cause")
 
-EVENTS: Final = (
+UNWANTED: Final = (
     f"(({increase('goodput_run_interruptions_total', RUNS)})"
     f" - (sum({appeared(RESTARTS, RUNS, OURS, by='run, cause')}) or vector(0)))"
 )
@@ -79,36 +81,36 @@ INTERRUPTIONS: Final = Row(
             "Interruptions",
             "In this range, without those by user, planned or scale_in. Below about "
             "ten, believe the limits and not the mean.",
-            Query(EVENTS),
-            unit="none",
+            Query(UNWANTED),
+            unit=EVENTS,
         ),
         number(
             "GPU-hours per interruption",
             "Available GPU time over interruptions: MTTI, weighted by GPUs.",
-            Query(f"{hours(AVAILABLE_S)} / ({EVENTS} >= 0.5)"),
+            Query(f"{hours(AVAILABLE_S)} / ({UNWANTED} >= 0.5)"),
             unit="h",
         ),
         number(
-            "at least",
+            "Per interruption, at least",
             "The lower 95 % limit of the mean; known even where nothing happened.",
-            Query(f"{hours(AVAILABLE_S)} / {upper(EVENTS)}"),
+            Query(f"{hours(AVAILABLE_S)} / {upper(UNWANTED)}"),
             unit="h",
         ),
         number(
-            "at most",
+            "Per interruption, at most",
             "The upper 95 % limit of the mean; absent where nothing happened.",
-            Query(f"{hours(AVAILABLE_S)} / {lower(EVENTS)}"),
+            Query(f"{hours(AVAILABLE_S)} / {lower(UNWANTED)}"),
             unit="h",
         ),
         number(
             "GPU-hours lost per interruption",
             "Badput that an interruption caused, from the last completed step to the "
             "first new one, over interruptions.",
-            Query(f"{hours(LOST_S)} / ({EVENTS} >= 0.5)"),
+            Query(f"{hours(LOST_S)} / ({UNWANTED} >= 0.5)"),
             unit="h",
         ),
         number(
-            "Share of time lost to interruptions",
+            "Time lost to interruptions",
             "Badput with a cause over all available time and that.",
             Query(f"{LOST_S} / ({AVAILABLE_S} > 0)"),
             unit=RATIO,
@@ -123,6 +125,7 @@ INTERRUPTIONS: Final = Row(
                 increase(
                     "goodput_run_interruptions_total", RUNS, by="run, run_namespace"
                 ),
+                EVENTS,
             ),
             Column(
                 "MTTI",
@@ -143,6 +146,7 @@ INTERRUPTIONS: Final = Row(
                 SECONDS,
             ),
             links={"Run": TO_RUN},
+            first="Interruptions",
         ),
     ),
 )
@@ -156,14 +160,17 @@ CAUSES: Final = Row(
             Query(
                 f"sort_desc({appeared(RESTARTS, RUNS, by='cause')} > 0)", "{{cause}}"
             ),
-            unit="none",
+            unit=EVENTS,
+            colours=CAUSE_COLOURS,
+            empty="no run restarted in this range",
             width=8,
         ),
         bars(
             "Restarts, by what brought the run back",
             "In this range.",
             Query(f"sort_desc({appeared(RESTARTS, RUNS, by='how')} > 0)", "{{how}}"),
-            unit="none",
+            unit=EVENTS,
+            empty="no run restarted in this range",
             width=8,
         ),
         bars(
@@ -176,6 +183,8 @@ CAUSES: Final = Row(
                 "{{cause}}",
             ),
             unit="h",
+            colours=CAUSE_COLOURS,
+            empty="no interruption cost any",
             width=8,
         ),
     ),
@@ -189,21 +198,22 @@ NODES: Final = Row(
             "Restarts by gpu_error, gpu_lost and node_lost over node-days of the "
             "cluster book.",
             Query(f"1000 * {HARDWARE_EVENTS} / ({NODE_DAYS} > 0)"),
-            unit="none",
+            unit=COUNT,
             width=6,
         ),
         number(
-            "at most",
-            "The upper 95 % limit; it says how little is known after a quiet week.",
+            "Failures, at most",
+            "Per 1,000 node-days, the upper 95 % limit; it says how little is known "
+            "after a quiet week.",
             Query(f"1000 * {upper(HARDWARE_EVENTS)} / ({NODE_DAYS} > 0)"),
-            unit="none",
+            unit=COUNT,
             width=6,
         ),
         number(
             "Node-days",
             "GPU-days of the cluster book in this range, over GPUs per node.",
             Query(NODE_DAYS),
-            unit="none",
+            unit=COUNT,
             width=6,
         ),
         number(
@@ -225,6 +235,7 @@ NODES: Final = Row(
             Column(
                 "Failures of runs",
                 f"topk(20, sum by (gpu_node) ({NODE_FAILURES}{{{HERE}}}))",
+                EVENTS,
             ),
             Column(
                 "Hardware XIDs",
@@ -240,7 +251,10 @@ NODES: Final = Row(
                 "Not answering",
                 "topk(20, sum by (gpu_node) (1 - min by (gpu_node, gpu_uuid) "
                 f"(goodput_gpu_up{{{HERE}}})))",
+                EVENTS,
             ),
+            links={"Node": TO_NODE},
+            first="Failures of runs",
             width=12,
         ),
         lines(
@@ -251,7 +265,8 @@ NODES: Final = Row(
                 f'{{{HERE},category="unavailable"}}[$__rate_interval]))',
                 "{{reason}}",
             ),
-            unit="none",
+            unit=COUNT,
+            empty="every GPU could be used",
         ),
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from dashboards.board import OF_RUNS, Board, Note, Row
+from dashboards.board import CLUSTER, NAMESPACE, TEAM, Board, Note, Row
+from dashboards.board import RUN as A_RUN
 from dashboards.boards.selections import (
     AVAILABLE,
     HERE,
@@ -13,17 +15,20 @@ from dashboards.boards.selections import (
     RUN_SECONDS,
     RUNS,
     STEP,
+    TO_NODE,
     WALL,
     appeared,
     hours,
     increase,
+    kilowatt_hours,
     rate,
     share,
     xids_of,
 )
-from dashboards.palette import STATE_COLOURS
+from dashboards.palette import CAUSE_COLOURS, RATIO_COLOURS, STATE_COLOURS
 from dashboards.panels import (
     COUNT,
+    EVENTS,
     HIGH_IS_GOOD,
     RATIO,
     SECONDS,
@@ -38,6 +43,7 @@ from dashboards.tables import Column, rows
 from goodput_exporter.exposition.run_families import LIVE_STATES
 
 BADPUT: Final = "goodput_run_badput_gpu_seconds_total"
+ENERGY: Final = "goodput_run_energy_joules_total"
 CODES: Final = {
     code: (state.value, STATE_COLOURS[state])
     for code, state in enumerate(LIVE_STATES, start=1)
@@ -149,11 +155,39 @@ NOW: Final = Row(
             Query(_newest("goodput_run_asked_devices"), "{{run}}"),
             unit="none",
         ),
+        rows(
+            "Why it is down",
+            "The cause, and the node that it began on; the node's name leads to its "
+            "dashboard. Empty while the run is up.",
+            {"run": "Run", "cause": "Cause", "gpu_node": "Node"},
+            Column(
+                "Now",
+                f"max by (run, cause, gpu_node) (goodput_run_outage_info{{{RUNS}}})",
+            ),
+            links={"Node": TO_NODE},
+            width=12,
+            height=5,
+        ),
+        rows(
+            "Restarts",
+            "Times that the run came back, over its life, by what brought it back and "
+            "why it had stopped. Each incident with its evidence is in the API and on "
+            "the exporter's page.",
+            {"run": "Run", "how": "How", "cause": "Cause"},
+            Column(
+                "Restarts",
+                f"max by (run, how, cause) (goodput_run_restarts_total{{{RUNS}}})",
+                EVENTS,
+            ),
+            first="Restarts",
+            width=12,
+            height=5,
+        ),
     ),
 )
 
 LOST: Final = Row(
-    "Where the time went",
+    "Where did the time go?",
     (
         stack(
             "GPUs by state",
@@ -175,12 +209,15 @@ LOST: Final = Row(
         ),
         bars(
             "GPU-hours lost, by cause",
-            "Of the dashboard's range; none is what no interruption caused.",
+            "Of the dashboard's range. No interruption caused first starts, saves and "
+            "waiting for data.",
             Query(
                 "sort_desc(" + hours(appeared(BADPUT, RUNS, by="cause")) + " > 0)",
                 "{{cause}}",
             ),
             unit="h",
+            colours=CAUSE_COLOURS,
+            empty="nothing was lost in this range",
             width=6,
         ),
         lines(
@@ -189,9 +226,10 @@ LOST: Final = Row(
             "infrastructure × framework × pace = goodput.",
             *(
                 Query(_ratio(layer, "1h"), f"{layer} {{{{run}}}}")
-                for layer in ("infrastructure", "framework", "pace", "goodput")
+                for layer in RATIO_COLOURS
             ),
             unit=RATIO,
+            colours=RATIO_COLOURS,
             most=1,
         ),
         lines(
@@ -209,25 +247,14 @@ LOST: Final = Row(
                 "{{from_cause}} → {{to_cause}}",
             ),
             unit=SECONDS,
+            empty="nothing was corrected",
         ),
     ),
 )
 
 INCIDENTS: Final = Row(
-    "Incidents and checkpoints",
+    "What would a crash cost, and how often to save?",
     (
-        rows(
-            "Restarts",
-            "Times that the run came back, over its life, by what brought it back and "
-            "why it had stopped. Each incident with its evidence is in the API and on "
-            "the exporter's page.",
-            {"run": "Run", "how": "How", "cause": "Cause"},
-            Column(
-                "Restarts",
-                f"max by (run, how, cause) (goodput_run_restarts_total{{{RUNS}}})",
-            ),
-            width=8,
-        ),
         lines(
             "Steps: done, saved, durable",
             "The gap between the highest step and the durable one is what a crash "
@@ -242,14 +269,13 @@ INCIDENTS: Final = Row(
                 )
             ),
             unit="none",
-            width=8,
         ),
         lines(
             "Exposure",
             "What a crash would cost, as time on every GPU.",
             Query(EXPOSED, "{{run}}"),
             unit=SECONDS,
-            width=8,
+            empty="no durable checkpoint is known",
         ),
         number(
             "Checkpoint interval now",
@@ -287,7 +313,7 @@ INCIDENTS: Final = Row(
 )
 
 MODEL: Final = Row(
-    "Model: steps, tokens, MFU",
+    "How fast, and with how much energy?",
     (
         lines(
             "Step time",
@@ -308,6 +334,7 @@ MODEL: Final = Row(
             ),
             Query(_ratio("model", "1h"), "last hour {{run}}"),
             unit=RATIO,
+            empty="the job reports no FLOPs, or the peak of its GPUs is not known",
             width=8,
         ),
         lines(
@@ -315,6 +342,7 @@ MODEL: Final = Row(
             "Of steps done for the first time.",
             Query(rate("goodput_run_tokens_total", RUNS, by="run"), "{{run}}"),
             unit=COUNT,
+            empty="the job reports no tokens",
             width=8,
         ),
         lines(
@@ -323,7 +351,23 @@ MODEL: Final = Row(
             "the book.",
             Query(_newest("goodput_run_rank_coverage_ratio"), "{{run}}"),
             unit=RATIO,
+            width=8,
             most=1,
+        ),
+        bars(
+            "Energy by state",
+            "What the run's GPUs drew in the dashboard's range, by what it was doing: "
+            "what is beside productive bought no progress.",
+            Query(
+                "sort_desc("
+                + kilowatt_hours(increase(ENERGY, RUNS, by="state"))
+                + " > 0)",
+                "{{state}}",
+            ),
+            unit="kwatth",
+            colours=STATE_COLOURS,
+            empty="no agent reports the energy of its GPUs",
+            width=8,
         ),
         rows(
             "What the figures rest on",
@@ -343,7 +387,7 @@ MODEL: Final = Row(
                 "max by (run, run_namespace, source, verified, upper_bound, outcome, "
                 f"devices) (goodput_run_info{{{RUNS}}})",
             ),
-            width=12,
+            width=8,
         ),
     ),
 )
@@ -352,7 +396,8 @@ RUN_BOARD: Final = Board(
     uid="goodput-run",
     title="Goodput / Run",
     text="What one run does, what it lost to what, and what a crash would cost now.",
-    choices=OF_RUNS,
+    # Hundreds of runs on one panel say nothing: it begins with one, and takes more.
+    choices=(CLUSTER, NAMESPACE, TEAM, replace(A_RUN, has_all=False)),
     rows=(NOW, LOST, INCIDENTS, MODEL),
     notes=(
         Note(

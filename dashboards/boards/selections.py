@@ -28,9 +28,21 @@ RATE_INTERVAL: Final = "$__rate_interval"
 
 TO_RUN: Final = (
     "Open the run",
-    "/d/goodput-run?var-run=${__data.fields.Run}&${datasource:queryparam}&${cluster:queryparam}",
+    (
+        "/d/goodput-run?var-run=${__data.fields.Run}"
+        "&var-namespace=${__data.fields.Namespace}"
+        "&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+    ),
 )
-"""A table's cell leads to the run of its row."""
+"""A table's cell leads to the run of its row; it has a column of namespaces, too."""
+TO_NODE: Final = (
+    "Open the node",
+    (
+        "/d/goodput-nodes?var-node=${__data.fields.Node}"
+        "&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+    ),
+)
+"""A table's cell leads to the node of its row."""
 
 
 def team_of(signal: str) -> str:

@@ -4,12 +4,20 @@ Pictures of panels from real query results, for a person to look at; no Grafana.
 ``draw`` asks a store what each panel asks and draws it with Matplotlib: curves,
 stacks, bars, numbers and tables, in the dashboard's order and colours. It shows
 whether a panel says something, not what it looks like in Grafana.
+
+    python -m tests.dashboards.pictures http://127.0.0.1:9090 --last-s 21600
+
+draws every dashboard from a running store; ``make pictures`` starts one.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
+import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,30 +28,66 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from dashboards.boards import BOARDS
+from dashboards.palette import CALLED
 from dashboards.soundness import panels
+from goodput_exporter.analysis.figures import duration
+from tests.dashboards.shown import asked, board
 from tests.dashboards.stores import Sample, Store
 
-Fill = Callable[[str], str]
 Panel = dict[str, Any]
 COLUMNS: Final = 24
 UNIT: Final = 0.62
 """Inches per unit of Grafana's grid."""
+RECENT_S: Final = 45
+THOUSAND: Final = 1000
 
 
-def draw(board: Mapping[str, Any], store: Store, fill: Fill, to: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """
+    What is looked at.
+
+    Args:
+        store: Whom to ask.
+        range_s: How far back panels go.
+        run: A pattern of the runs that are chosen.
+        ends: When the range ends, about, in Unix time.
+    """
+
+    store: Store
+    range_s: int = RECENT_S
+    run: str = ".*"
+    ends: float = field(default_factory=time.time)
+
+    def since(self, at: float) -> float:
+        """Return how long an instant is after the beginning, in minutes."""
+        return (at - self.ends + self.range_s) / 60
+
+    def now(self, target: Panel) -> list[Sample]:
+        """Return what a query finds now, its range ten minutes at least."""
+        range_s = max(self.range_s, 600)
+        return self.store.query(asked(target["expr"], self.run, range_s))
+
+    def over_time(self, target: Panel) -> list[Sample]:
+        """Return what a query found all the while."""
+        query = asked(target["expr"], self.run, self.range_s)
+        return self.store.query_range(query, self.range_s)
+
+
+def draw(dashboard: Mapping[str, Any], look: Look, to: Path) -> None:
     """
     Draw a dashboard's panels into one picture.
 
     Args:
-        board: The dashboard's JSON.
-        store: Whom to ask.
-        fill: Puts values for Grafana's variables into a query.
+        dashboard: Its JSON.
+        look: Whom to ask, and of when.
         to: The picture's file.
     """
-    shown = list(panels(dict(board)))
+    shown = list(panels(dict(dashboard)))
     height = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in shown)
     figure = plt.figure(figsize=(COLUMNS * UNIT, height * UNIT))
-    for one in board["panels"]:
+    for one in dashboard["panels"]:
         at = one["gridPos"]
         if one["type"] == "row":
             y = 1 - (at["y"] + 0.7) / height
@@ -55,87 +99,103 @@ def draw(board: Mapping[str, Any], store: Store, fill: Fill, to: Path) -> None:
             max(at["w"] - 1.9, 1) / COLUMNS,
             max(at["h"] - 2.0, 0.6) / height,
         )
-        _panel(figure.add_axes(box), one, store, fill)
+        _panel(figure.add_axes(box), one, look)
     figure.savefig(to, dpi=70)
     plt.close(figure)
 
 
-def _panel(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _panel(axes: Axes, panel: Panel, look: Look) -> None:
     axes.set_title(panel["title"], fontsize=10, loc="left")
     axes.tick_params(labelsize=8)
-    DRAWN[panel["type"]](axes, panel, store, fill)
+    DRAWN[panel["type"]](axes, panel, look)
 
 
-def _curves(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _curves(axes: Axes, panel: Panel, look: Look) -> None:
     custom = panel["fieldConfig"]["defaults"].get("custom", {})
     is_stack = custom.get("stacking", {}).get("mode") == "normal"
     colours = _colours(panel)
     found: list[tuple[str, dict[float, float]]] = []
     for target in panel["targets"]:
-        for series in store.query_range(fill(target["expr"]), 45):
-            values = {
-                at - series["values"][0][0]: float(v) for at, v in series["values"]
-            }
+        for series in look.over_time(target):
+            values = {look.since(at): float(value) for at, value in series["values"]}
             found.append((_legend(target, series), values))
     if not found:
-        axes.text(0.5, 0.5, "no data", ha="center", color="red")
+        _nothing(axes, panel)
     elif is_stack:
         times = sorted({at for _, values in found for at in values})
         rows = [[values.get(at, 0.0) for at in times] for _, values in found]
         names = [name for name, _ in found]
         shades = [colours.get(name) for name in names]
         known = [shade or f"C{i}" for i, shade in enumerate(shades)]
+        names = [CALLED.get(name, name) for name in names]
         axes.stackplot(times, rows, labels=names, colors=known)
     else:
         for name, values in found:
-            axes.plot(list(values), list(values.values()), label=name, lw=1)
+            colour = next(
+                (hue for like, hue in colours.items() if re.match(like[1:-1], name)),
+                None,
+            )
+            axes.plot(
+                list(values), list(values.values()), label=name, lw=1, color=colour
+            )
     if found:
-        axes.legend(fontsize=7, loc="upper left", ncols=2)
+        axes.legend(
+            fontsize=7,
+            loc="upper left",
+            bbox_to_anchor=(0, -0.12),
+            ncols=4,
+            frameon=False,
+        )
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: _amount(panel, value))
 
 
-def _spans(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _spans(axes: Axes, panel: Panel, look: Look) -> None:
     """Draw a timeline: a row per series, a colour per value."""
     [mapping] = panel["fieldConfig"]["defaults"]["mappings"]
     [target] = panel["targets"]
-    found = store.query_range(fill(target["expr"]), 45)
+    found = look.over_time(target)
+    width = max(1, look.range_s // 300) / 60
     for row, series in enumerate(found):
-        began = series["values"][0][0]
         for at, value in series["values"]:
             shown = mapping["options"][value]
-            axes.barh(row, 1, left=at - began, color=shown["color"])
+            axes.barh(row, width, left=look.since(at), color=shown["color"])
     axes.set_yticks(range(len(found)), [_legend(target, one) for one in found])
 
 
-def _bars(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _bars(axes: Axes, panel: Panel, look: Look) -> None:
     colours = _colours(panel)
     found = [
         (_legend(target, sample), float(sample["value"][1]))
         for target in panel["targets"]
-        for sample in store.query(fill(target["expr"]))
+        for sample in look.now(target)
     ][::-1]
     values = [value for _, value in found]
     shades = [colours.get(name, "#868e96") for name, _ in found]
+    found = [(CALLED.get(name, name), value) for name, value in found]
     drawn = axes.barh(range(len(found)), values, color=shades)
     axes.set_yticks([])
     axes.set_xlim(0, max([*values, 1e-9]) * 1.8)
-    axes.bar_label(
-        drawn, [f" {name}  {value:.3g}" for name, value in found], fontsize=8
-    )
+    said = [f" {name}  {_amount(panel, value)}" for name, value in found]
+    axes.bar_label(drawn, said, fontsize=8)
+    axes.set_xticks([])
+    if not found:
+        _nothing(axes, panel)
 
 
-def _number(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _number(axes: Axes, panel: Panel, look: Look) -> None:
     axes.axis("off")
+    samples = [(one, sample) for one in panel["targets"] for sample in look.now(one)]
     found = [
-        f"{_legend(target, sample)} {_amount(panel, float(sample['value'][1]))}".strip()
-        for target in panel["targets"]
-        for sample in store.query(fill(target["expr"]))
+        f"{_legend(one, sample) if len(samples) > 1 else ''} "
+        f"{_amount(panel, float(sample['value'][1]))}".strip()
+        for one, sample in samples
     ]
     size = 16 if len(found) == 1 else 9
-    axes.text(0, 0.95, "\n".join(found) or "no data", fontsize=size, va="top")
+    axes.text(0, 0.95, "\n".join(found) or _empty(panel), fontsize=size, va="top")
 
 
-def _table(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
+def _table(axes: Axes, panel: Panel, look: Look) -> None:
     """Draw a table as Grafana merges it: a row per set of labels."""
     axes.axis("off")
     [_, organize] = panel["transformations"]
@@ -146,11 +206,22 @@ def _table(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
     for target in panel["targets"]:
         many = len(panel["targets"]) > 1
         column = f"Value #{target['refId']}" if many else "Value"
-        for sample in store.query(fill(target["expr"])):
+        for sample in look.now(target):
             key = tuple(sample["metric"].get(name, "") for name in labels)
-            cells.setdefault(key, {})[column] = f"{float(sample['value'][1]):.4g}"
+            cells.setdefault(key, {})[column] = sample["value"][1]
     values = [name for name in heads if name.startswith("Value")]
     text = [[*key, *(row.get(v, "") for v in values)] for key, row in cells.items()]
+    for order in panel.get("options", {}).get("sortBy", ()):
+        place = [heads[name] for name in (*labels, *values)].index(order["displayName"])
+        text.sort(key=lambda row: -float(row[place] or 0))
+    units = _units(panel)
+    text = [
+        [
+            _written(cell, units.get(heads[name], "")) if name in values else cell
+            for name, cell in zip((*labels, *values), row, strict=True)
+        ]
+        for row in text
+    ]
     drawn = axes.table(
         cellText=text[:8] or [[""] * len(heads)],
         colLabels=[heads[name] for name in (*labels, *values)],
@@ -159,6 +230,21 @@ def _table(axes: Axes, panel: Panel, store: Store, fill: Fill) -> None:
     )
     drawn.auto_set_font_size(value=False)
     drawn.set_fontsize(8)
+
+
+def _units(panel: Panel) -> dict[str, str]:
+    return {
+        override["matcher"]["options"]: one["value"]
+        for override in panel["fieldConfig"].get("overrides", ())
+        for one in override["properties"]
+        if one["id"] == "unit"
+    }
+
+
+def _written(cell: str, unit: str) -> str:
+    if not cell:
+        return ""
+    return f"{float(cell):.1%}" if unit == "percentunit" else f"{float(cell):.4g}"
 
 
 def _order(organize: Panel) -> Callable[[str], int]:
@@ -170,7 +256,23 @@ def _amount(panel: Panel, value: float) -> str:
     unit = panel["fieldConfig"]["defaults"].get("unit", "")
     if not math.isfinite(value):
         return str(value)
-    return f"{value:.1%}" if unit == "percentunit" else f"{value:.4g} {unit}"
+    if unit == "percentunit":
+        return f"{value:.1%}"
+    if panel["fieldConfig"]["defaults"].get("decimals") == 0:
+        return f"{value:.0f}"
+    if unit == "s":
+        return duration(value)
+    figures = f"{value:,.0f}" if value >= THOUSAND else f"{value:.3g}"
+    return f"{figures} {UNITS.get(unit, unit)}".strip()
+
+
+def _empty(panel: Panel) -> str:
+    text: str = panel["fieldConfig"]["defaults"].get("noValue", "No data")
+    return text
+
+
+def _nothing(axes: Axes, panel: Panel) -> None:
+    axes.text(0.5, 0.5, _empty(panel), ha="center", transform=axes.transAxes)
 
 
 def _words(sample: Sample) -> str:
@@ -194,10 +296,38 @@ def _colours(panel: Panel) -> dict[str, str]:
     }
 
 
-DRAWN: Final[Mapping[str, Callable[[Axes, Panel, Store, Fill], None]]] = {
+UNITS: Final = {
+    "none": "",
+    "short": "",
+    "kwatth": "kWh",
+    "currencyUSD": "$",
+    "watt": "W",
+    "celsius": "°C",
+    "hertz": "Hz",
+    "cps": "/s",
+}
+DRAWN: Final[Mapping[str, Callable[[Axes, Panel, Look], None]]] = {
     "timeseries": _curves,
     "state-timeline": _spans,
     "bargauge": _bars,
     "stat": _number,
     "table": _table,
 }
+
+
+def main() -> None:
+    """Draw every dashboard from a running store."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("store", help="the address of a Prometheus or a like store")
+    parser.add_argument("--last-s", type=int, default=6 * 3600, help="seconds")
+    parser.add_argument("--run", default=".*", help="a pattern of runs")
+    parser.add_argument("--out", type=Path, default=Path("build/panels"))
+    said = parser.parse_args()
+    said.out.mkdir(parents=True, exist_ok=True)
+    look = Look(Store("store", said.store), said.last_s, said.run)
+    for one in BOARDS:
+        draw(board(one.uid), look, said.out / f"{one.uid}.png")
+
+
+if __name__ == "__main__":
+    main()

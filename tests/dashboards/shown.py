@@ -60,13 +60,13 @@ def booked(ledger: Path, folder: Path, key: RunKey) -> Booked:
         return Booked(live, known)
 
 
-def asked(query: str, run: str = ".*") -> str:
+def asked(query: str, run: str = ".*", range_s: int = 600) -> str:
     """Return a panel's query as Grafana would send it."""
     for name, value in (
         ("${datasource}", ""),
         ("$__rate_interval", "5m"),
-        ("$__range_s", "600"),
-        ("$__range", "10m"),
+        ("$__range_s", f"{range_s}"),
+        ("$__range", f"{range_s}s"),
         ("$cluster", ".*"),
         ("$namespace", ".*"),
         ("$team", ".*"),

@@ -16,10 +16,9 @@ from dashboards.boards import BOARDS
 from dashboards.rules.written import RECORDINGS
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.runs import RunKey
-from tests.dashboards.pictures import draw
+from tests.dashboards.pictures import Look, draw
 from tests.dashboards.shown import (
     Booked,
-    asked,
     board,
     booked,
     every_query,
@@ -127,7 +126,7 @@ def test_panels_can_be_looked_at(scene: Scene, uid: str, tmp_path: Path) -> None
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"{uid}.png"
 
-    draw(board(uid), scene.stores["VictoriaMetrics"], asked, picture)
+    draw(board(uid), Look(scene.stores["VictoriaMetrics"]), picture)
 
     assert picture.stat().st_size > 10_000
 
