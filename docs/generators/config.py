@@ -24,9 +24,10 @@ One setting has one name in three spellings:
 | environment | `GOODPUT_EXPORTER_HTTP_PORT=9909` |
 | flag | `--http-port 9909` |
 
-A name that no setting has is refused, with the nearest one that exists. In flags and
-variables a list is separated by commas. An empty value unsets a setting that may be
-unset. `goodput-exporter config` prints every setting and where its value comes from.
+A name that no setting has is refused, with the nearest one that exists; what is wrong
+in a file is named as `FILE:LINE`. No number may exceed 10⁹. In flags and variables a
+list is separated by commas. An empty value unsets a setting that may be unset.
+`goodput-exporter config` prints every setting and where its value comes from.
 """
 
 PLAIN_NAMES = {str: "text", int: "whole number", float: "number", Path: "path"}

@@ -81,7 +81,9 @@ def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     [
         ("[http]\nprot = 1", r"http\.prot: no such setting; did you mean http\.port\?"),
         ("[htpp]\nport = 1", r"htpp\.port: no such setting; did you mean http\.port\?"),
-        ("port = 1", r"port: write settings inside a table"),
+        ("port = 1", r"port: write settings inside a table, such as port under \[http"),
+        ("htpt = 1", r"htpt: write settings inside a table, such as \[http\]"),
+        ("[htpt]", r"htpt: no such setting; did you mean http\?"),
         ("[http\nport = 1", r"not valid TOML"),
         ("[http]\nport = 'x'", r"http\.port must be a whole number.*not 'x'"),
         ("[http]\nport = 1.5", r"http\.port must be a whole number.*not 1\.5"),
@@ -95,6 +97,20 @@ def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
         ("[books]\nsettle_seconds = nan", r"a number, at least 0 \(seconds\), not nan"),
         ("[books]\nsettle_seconds = inf", r"must be a number \(seconds\), not inf"),
         ("[books]\ntick_seconds = 0", r"at least 0\.05"),
+        (
+            "[books]\ntick_seconds = 1e308",
+            r"at most 1000000000 \(seconds\), not 1e\+308",
+        ),
+        (
+            f"[books]\ntick_seconds = {10**400}",
+            r"must be a number \(seconds\), not 10+",
+        ),
+        ("[ledger]\nkeep_days = 9999999", r"at most 36500 \(days\), not 9999999"),
+        (
+            "[ledger]\npath = '~nobody.here/a'",
+            r"must be a path below a home that exists",
+        ),
+        ('[ledger]\npath = "a\\u0000b"', r"must be text without a NUL character"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(
@@ -106,6 +122,37 @@ def test_what_is_wrong_in_a_file_is_named(
     with pytest.raises(ConfigError, match=message) as error:
         load(environ={}, file=file)
     assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("toml", "line"),
+    [
+        ("[http]\n# the page\nport = 'x'", 3),
+        ("[books]\n\n[http]\nprot = 1", 4),
+        ("[books]\ntick_seconds = 1\n[ http ]\n  'port' = -1", 4),
+        ("# first\nport = 1", 2),
+        ("http.port = 'x'", 1),
+        ("\n[htpt]", 2),
+    ],
+)
+def test_the_line_that_is_wrong_is_named(tmp_path: Path, toml: str, line: int) -> None:
+    """An editor jumps to FILE:LINE."""
+    file = written(tmp_path, toml)
+
+    with pytest.raises(ConfigError) as error:
+        load(environ={}, file=file)
+    assert str(error.value).startswith(f"{file}:{line}: ")
+
+
+def test_a_long_wrong_value_does_not_bury_what_is_wrong_with_it() -> None:
+    """A file pasted into a variable leaves a message that a person can read."""
+    with pytest.raises(ConfigError, match=r"not 'x+\.\.\. \(\d+ characters more\)$"):
+        load(environ={"GOODPUT_EXPORTER_HTTP_PORT": "x" * 5_000})
+
+
+def test_an_empty_variable_names_no_file() -> None:
+    """Compose files and charts pass empty text for what nobody has chosen."""
+    assert load(environ={"GOODPUT_EXPORTER_CONFIG": ""}) == load(environ={})
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,11 @@ from goodput_exporter.config.settings import Settings
 from goodput_exporter.errors import ConfigError
 
 PREFIX = "GOODPUT_EXPORTER_"
+MOST = 10**9
+"""Of any number whose setting says nothing else: 31 years in seconds, a petabyte in
+mebibytes. Beyond that, sums in nanoseconds leave the ledger's 64 bits."""
+SHOWN = 80
+"""Characters of a wrong value that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +106,20 @@ def _one(field: Field, given: Given) -> object:
         return _number(field, given, value)
     if not isinstance(value, str | Path) or value == "":
         raise _wrong(field, given, "text that is not empty")
+    if "\0" in str(value):
+        raise _wrong(field, given, "text without a NUL character")
     if field.kind is Path:
-        return Path(value).expanduser()
+        return _path(field, given, value)
     if field.about.choices and value not in field.about.choices:
         raise _wrong(field, given, "one of " + ", ".join(field.about.choices))
     return value
+
+
+def _path(field: Field, given: Given, value: str | Path) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # what pathlib raises for a ~ that is nobody's
+        raise _wrong(field, given, "a path below a home that exists") from None
 
 
 def _number(field: Field, given: Given, value: object) -> int | float:
@@ -115,21 +129,32 @@ def _number(field: Field, given: Given, value: object) -> int | float:
         raise _wrong(field, given, wanted)
     try:
         number: int | float = field.kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _wrong(field, given, wanted) from None
     low, high = field.about.at_least, field.about.at_most
+    if number in (float("inf"), float("-inf")):
+        raise _wrong(field, given, wanted)
+    high = MOST if high is None and number > MOST else high
     # Written so that NaN, which compares false with everything, is refused too.
     if not (low is None or number >= low) or not (high is None or number <= high):
         limits = [f"at least {low}"] * (low is not None)
         limits += [f"at most {high}"] * (high is not None)
         raise _wrong(field, given, f"{wanted}, " + " and ".join(limits))
-    if number in (float("inf"), float("-inf")):
-        raise _wrong(field, given, wanted)
     return number
 
 
 def _wrong(field: Field, given: Given, wanted: str) -> ConfigError:
     unit = f" ({field.about.unit})" if field.about.unit else ""
     return ConfigError(
-        f"{given.where}: {field.key} must be {wanted}{unit}, not {given.value!r}"
+        f"{given.where}: {field.key} must be {wanted}{unit}, not {_shown(given.value)}"
     )
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it: as much as a person can read."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of over 4,300 digits
+        return "a number of thousands of digits"
+    left = len(text) - SHOWN
+    return text if left <= 0 else f"{text[:SHOWN]}... ({left} characters more)"

@@ -20,9 +20,11 @@ from pathlib import Path
 
 from goodput_exporter.config.fields import FIELDS, PREFIX, Given, convert
 from goodput_exporter.config.settings import Settings
+from goodput_exporter.config.toml_lines import lines_of
 from goodput_exporter.errors import ConfigError
 
 FILE_VARIABLE = PREFIX + "CONFIG"
+SECTIONS = tuple(dict.fromkeys(field.section for field in FIELDS.values()))
 
 
 def load(
@@ -52,7 +54,7 @@ def gather(
     file: Path | None = None,
 ) -> dict[str, Given]:
     """Return every setting's winning value, unconverted, and where it came from."""
-    if file is None and FILE_VARIABLE in environ:
+    if file is None and environ.get(FILE_VARIABLE):
         file = Path(environ[FILE_VARIABLE])
     given = {
         key: Given(field.default, "default")
@@ -109,24 +111,39 @@ def from_file(path: Path) -> dict[str, Given]:
         ConfigError: It cannot be read, is no TOML, or has a key that no setting has.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as exc:
         msg = f"{path}: the configuration file cannot be read ({exc})"
         raise ConfigError(msg) from exc
     except tomllib.TOMLDecodeError as exc:
         msg = f"{path}: not valid TOML: {exc}"
         raise ConfigError(msg) from exc
+    lines = lines_of(text)
+
+    def where(name: str) -> str:
+        return f"{path}:{lines[name]}" if name in lines else str(path)
+
     given = {}
     for section, table in tables.items():
         if not isinstance(table, dict):
-            msg = f"{path}: {section}: write settings inside a table, such as [http]"
-            raise ConfigError(msg)
+            raise ConfigError(_outside_a_table(where(section), section))
+        if section not in SECTIONS and not table:
+            raise ConfigError(_unknown(where(section), section, SECTIONS))
         for name, value in table.items():
             key = f"{section}.{name}"
             if key not in FIELDS:
-                raise ConfigError(_unknown(str(path), key, FIELDS))
-            given[key] = Given(value, str(path))
+                raise ConfigError(_unknown(where(key), key, FIELDS))
+            given[key] = Given(value, where(key))
     return given
+
+
+def _outside_a_table(where: str, name: str) -> str:
+    """Say where a value belongs that stands in no table."""
+    fitting = [field for field in FIELDS.values() if field.name == name]
+    table = fitting[0].section if fitting else nearest(name, SECTIONS)
+    hint = f"such as {name} under [{table}]" if fitting else f"such as [{table}]"
+    return f"{where}: {name}: write settings inside a table, {hint}"
 
 
 KUBERNETES_LINK = re.compile(

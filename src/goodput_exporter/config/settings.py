@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from goodput_exporter.config.cluster_settings import (
     Aggregator,
@@ -12,6 +12,9 @@ from goodput_exporter.config.cluster_settings import (
     Kubernetes,
 )
 from goodput_exporter.config.setting import Setting
+
+LONGEST_DAYS: Final = 36_500
+"""A century; a calendar ends where a number of days does not."""
 
 
 def _seconds(meaning: str, *, at_least: float = 0) -> Setting:
@@ -117,6 +120,7 @@ class LedgerFile:
             "accounts, which stay exact for ever. Without it every segment is kept.",
             unit="days",
             at_least=2,
+            at_most=LONGEST_DAYS,
         ),
     ] = None
 
@@ -140,7 +144,12 @@ class Recording:
     ] = 256
     keep_days: Annotated[
         int,
-        Setting("Recorded files that are older go.", unit="days", at_least=1),
+        Setting(
+            "Recorded files that are older go.",
+            unit="days",
+            at_least=1,
+            at_most=LONGEST_DAYS,
+        ),
     ] = 14
 
 
