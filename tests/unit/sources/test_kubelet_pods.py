@@ -14,7 +14,8 @@ import pytest
 from goodput_exporter.domain.allocations import PodName
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import SourceUnavailableError
-from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods, records_of
+from goodput_exporter.sources.kubelet_answers import records_of
+from goodput_exporter.sources.kubelet_pods import HttpKubelet, KubeletPods
 from tests.fakes.heartbeats import StillClock
 
 LLAMA = {
