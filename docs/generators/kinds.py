@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from goodput_exporter.sources.workloads.entry import Entry, Ranks, Use
 from goodput_exporter.sources.workloads.nodes import GPU_MODEL_LABELS, POOL_LABELS
 from goodput_exporter.sources.workloads.owners import DEEPEST
-from goodput_exporter.sources.workloads.table import (
-    OTHERS,
-    SERIES,
-    TABLE,
-    Entry,
-    Ranks,
-    Use,
-    rbac,
-)
+from goodput_exporter.sources.workloads.table import OTHERS, SERIES, TABLE, rbac
 
 HEAD: Final = """\
 # Kubernetes kinds

@@ -25,7 +25,8 @@ from goodput_exporter.sources.kubernetes.objects import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import State
 from goodput_exporter.sources.kubernetes.waits import Waits
-from goodput_exporter.sources.workloads.table import TABLE, Entry
+from goodput_exporter.sources.workloads.entry import Entry
+from goodput_exporter.sources.workloads.table import TABLE
 from goodput_exporter.sources.workloads.tracker import Tracker
 from tests.fakes.ledger import MemoryLedger
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from goodput_exporter.sources.workloads.table import Entry, rbac
+from goodput_exporter.sources.workloads.entry import Entry
+from goodput_exporter.sources.workloads.table import rbac
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import PLAYED, ControlPlane
 from tests.cluster.following import BUILT_IN, Following

@@ -9,7 +9,8 @@ import pytest
 
 from goodput_exporter.sources.kubernetes.standing import State
 from goodput_exporter.sources.kubernetes.troubles import Trouble
-from goodput_exporter.sources.workloads.table import Entry, rbac
+from goodput_exporter.sources.workloads.entry import Entry
+from goodput_exporter.sources.workloads.table import rbac
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.following import FOLLOWED, Following

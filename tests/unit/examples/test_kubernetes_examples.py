@@ -10,7 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from goodput_exporter.sources.workloads.table import Use, entry_of
+from goodput_exporter.sources.workloads.entry import Use
+from goodput_exporter.sources.workloads.table import entry_of
 from goodput_sdk._addresses import parse_addresses
 
 FOLDER: Final = Path(__file__).parents[3] / "examples/kubernetes"

@@ -17,7 +17,8 @@ from goodput_exporter.sources.kubernetes.objects import (
     Pod,
     Workload,
 )
-from goodput_exporter.sources.workloads.table import TABLE, Entry
+from goodput_exporter.sources.workloads.entry import Entry
+from goodput_exporter.sources.workloads.table import TABLE
 
 T = TypeVar("T", bound=Object)
 

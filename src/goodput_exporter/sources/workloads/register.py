@@ -10,13 +10,14 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.sources.loose import Fields
 from goodput_exporter.sources.workloads import nodes, pod_words, pods, workload
 from goodput_exporter.sources.workloads.devices import Claim, claimed
+from goodput_exporter.sources.workloads.entry import Entry, Use
 from goodput_exporter.sources.workloads.history import dated, learn
 from goodput_exporter.sources.workloads.identity import key_of, run_id_of
 from goodput_exporter.sources.workloads.nodes import NodeRecord
 from goodput_exporter.sources.workloads.owners import Owners, Ref
 from goodput_exporter.sources.workloads.pods import PodRecord
 from goodput_exporter.sources.workloads.run import Run
-from goodput_exporter.sources.workloads.table import LWS, Entry, Use
+from goodput_exporter.sources.workloads.table import LWS
 from goodput_exporter.sources.workloads.workload import WorkRecord
 
 

@@ -14,6 +14,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, text
 from goodput_exporter.sources.workloads.clues import Clues, event_about, subject_of
+from goodput_exporter.sources.workloads.entry import Entry, Use
 from goodput_exporter.sources.workloads.identity import RUN_ID_LABEL
 from goodput_exporter.sources.workloads.lookups import run_named
 from goodput_exporter.sources.workloads.owners import Ref
@@ -23,7 +24,7 @@ from goodput_exporter.sources.workloads.register import Register
 from goodput_exporter.sources.workloads.run import Run, is_empty, tidy, waited_ns
 from goodput_exporter.sources.workloads.shapes import misfits, shape_of
 from goodput_exporter.sources.workloads.sweep import next_instant, sweep
-from goodput_exporter.sources.workloads.table import Entry, Use, entry_of, group_of
+from goodput_exporter.sources.workloads.table import entry_of, group_of
 from goodput_exporter.sources.workloads.views import view_of
 from goodput_exporter.sources.workloads.waits import Wait, wait_of
 

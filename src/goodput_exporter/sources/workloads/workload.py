@@ -10,15 +10,11 @@ from goodput_exporter.domain.placement import Ended
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, instant_ns, rows, text, whole
 from goodput_exporter.sources.workloads.devices import Ask, Sizes, asked_by
+from goodput_exporter.sources.workloads.entry import Entry, Use
 from goodput_exporter.sources.workloads.history import Since, dated, learn
 from goodput_exporter.sources.workloads.owners import Ref
 from goodput_exporter.sources.workloads.parts import Part
-from goodput_exporter.sources.workloads.table import (
-    ELASTIC_ANNOTATION,
-    QUEUE_LABELS,
-    Entry,
-    Use,
-)
+from goodput_exporter.sources.workloads.table import ELASTIC_ANNOTATION, QUEUE_LABELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from goodput_exporter.sources.workloads.table import TABLE, Use, entry_of, rbac
+from goodput_exporter.sources.workloads.entry import Use
+from goodput_exporter.sources.workloads.table import TABLE, entry_of, rbac
 
 
 def test_every_kind_is_there_once() -> None:
