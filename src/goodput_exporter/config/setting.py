@@ -24,3 +24,8 @@ class Setting:
     at_most: float | None = None
     choices: tuple[str, ...] = ()
     default_text: str = ""
+
+
+def in_seconds(meaning: str, *, at_least: float = 0) -> Setting:
+    """Describe a length of time in seconds."""
+    return Setting(meaning, unit="seconds", at_least=at_least)
