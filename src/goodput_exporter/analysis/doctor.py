@@ -45,6 +45,8 @@ class RunSeen:
         ranks_reporting, ranks_expected: Heard of lately, and asked.
         step, saved_step, durable_step: As reported.
         unknown_causes: Incidents without a cause.
+        has_state: What the run goes on from could be read; without it only the
+            name, *unobserved* and *unknown_causes* are known.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RunSeen:
     saved_step: int | None = None
     durable_step: int | None = None
     unknown_causes: int = 0
+    has_state: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ def examine(seen: Seen) -> list[Complaint]:
     if seen.run is None:
         return [*_missing(seen), *about_all]
     run = seen.run
-    return [*about_all, *(found for check in OF_RUN for found in check(run, seen))]
+    checks = OF_RUN if run.has_state else OF_ENTRIES
+    return [*about_all, *(found for check in checks for found in check(run, seen))]
 
 
 def _missing(seen: Seen) -> Iterator[Complaint]:
@@ -207,6 +211,15 @@ def _lost(seen: Seen) -> Iterator[Complaint]:
             "prefer the Unix socket to UDP, and send state every few seconds, not an "
             "event per step",
         )
+
+
+def _no_state(_: RunSeen, __: Seen) -> Iterator[Complaint]:
+    yield Complaint(
+        "the ledger has entries of it and no state that can be read, so nothing is "
+        "known of its steps, GPUs, FLOPs and senders",
+        "run goodput-exporter ledger verify, which says whether the state is damaged; "
+        "if it is, restore a backup. An import without states has none to show",
+    )
 
 
 def _no_run_id(run: RunSeen, _: Seen) -> Iterator[Complaint]:
@@ -358,3 +371,10 @@ OF_RUN: Final[tuple[Callable[[RunSeen, Seen], Iterator[Complaint]], ...]] = (
     _unknown_causes,
 )
 """What is looked at, in this order; each yields what it finds."""
+OF_ENTRIES: Final[tuple[Callable[[RunSeen, Seen], Iterator[Complaint]], ...]] = (
+    _no_state,
+    _no_run_id,
+    _unobserved,
+    _unknown_causes,
+)
+"""The same where a ledger holds a run's entries and not its state."""

@@ -74,18 +74,26 @@ UNDER_WAY_NS: Final = NS_PER_SECOND
 """A datagram is dated when it was sent; one sent earlier than this has been read."""
 STILL_NS: Final = 30 * NS_PER_SECOND
 """A tick waits for nothing; one that is older than this will not come any more."""
+LEFT_BY_ITSELF: Final = 1
+"""The exit status of an agent that wants its container made anew."""
 COUNT_NS: Final = 10 * NS_PER_SECOND
 """How often the PCI bus is listed: some hundred files."""
 
 
 def main(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; return the process's exit status."""
+    """
+    Run until SIGTERM or SIGINT.
+
+    Returns:
+        0, or 1 where it ended itself for a new container: a pod's status then says
+        why it was restarted, and a supervisor that restarts failures only does so.
+    """
     agent = Agent(settings)
     try:
         agent.serve()
     finally:
         agent.close()
-    return 0
+    return LEFT_BY_ITSELF if agent.is_leaving else 0
 
 
 class Agent:
@@ -126,7 +134,7 @@ class Agent:
         self._started_ns = clock.now_ns()
         self._latest: Snapshot | None = None
         self._shown: Snapshot | None = None
-        self._is_leaving = False
+        self.is_leaving = False
         self._push(self._known.resume(self._notes.kept, self._started_ns))
         self._ticker = Ticker(self._tick, settings.books.tick_seconds)
 
@@ -321,8 +329,8 @@ class Agent:
     def _leave_if_revoked(self) -> None:
         """Ask for a new container, once, when this one lost its GPUs' devices."""
         why = None if self._nvml is None else self._nvml.wants_exit()
-        if why is None or self._is_leaving:
+        if why is None or self.is_leaving:
             return
-        self._is_leaving = True
+        self.is_leaving = True
         _log.error("leaving, so that this container is made anew: %s", why)
         os.kill(os.getpid(), signal.SIGTERM)

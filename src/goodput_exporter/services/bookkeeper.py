@@ -246,8 +246,7 @@ class Bookkeeper:
         """
         if key not in self._shelf.runs:
             if self._ledger.state_of(key) is None:
-                msg = f"run {key} is not in the ledger; look for its name in the API"
-                raise BadInputError(msg)
+                raise BadInputError(_not_to_correct(key, self._ledger))
             if not self._shelf.open(key, now_ns):
                 msg = f"run {key} cannot be taken up now: memory is full of runs"
                 raise BadInputError(msg)
@@ -444,3 +443,14 @@ def _only(batch: Batch, keys: set[RunKey], *, is_first: bool) -> Batch:
         closed=batch.closed & keys,
         gpus=batch.gpus if is_first else NO_GPUS,
     )
+
+
+def _not_to_correct(key: RunKey, ledger: Ledger) -> str:
+    """Say why no cause of a run without a state can be corrected."""
+    if any(run.key == key for run in ledger.runs()):
+        return (
+            f"run {key} has entries in the ledger and no state to go on from, so "
+            "nothing can be booked for it; if it was not imported so, restore a "
+            "backup that has its state"
+        )
+    return f"run {key} is not in the ledger; look for its name in the API"

@@ -222,7 +222,7 @@ def _run_in(run: History) -> RunSeen:
     unknown = sum(one.cause is Cause.UNKNOWN for one in records)
     name, share = full_name(run.key), unseen / total if total else 0.0
     if facts is None:
-        return RunSeen(name, unobserved=share, unknown_causes=unknown)
+        return RunSeen(name, unobserved=share, unknown_causes=unknown, has_state=False)
     return RunSeen(
         name=name,
         source=facts.source,

@@ -18,12 +18,14 @@ from goodput_exporter.domain.fold import INCIDENTS_KEPT
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger
 from goodput_exporter.services import attribute_command
 from goodput_exporter.services.attribute_command import cause_of, incident_of
 from goodput_exporter.services.desk import Desk, answer
 from tests.fakes.apps import TOKEN, app_with
 from tests.fakes.asking import ask
+from tests.fakes.epics import three_days
 from tests.fakes.office import Office, books_on
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import KEY, START_S, observations
@@ -237,6 +239,17 @@ def test_a_ledger_that_nobody_holds_is_corrected_itself(tmp_path: Path) -> None:
         assert ledger.verify() == []
     found = [one for one in entries if isinstance(one, Reattribution) and one.by]
     assert [(one.to_cause, one.note) for one in found] == [(Cause.PLANNED, "why")]
+
+
+def test_a_run_without_a_state_is_not_said_to_be_unknown(tmp_path: Path) -> None:
+    """Its entries are there; what is missing is what to go on from."""
+    path = tmp_path / "ledger.sqlite"
+    epic = three_days()
+    with closing(open_ledger(path)) as ledger:
+        ledger.append(Batch(epic.at_ns, [(epic.key, one) for one in epic.bookings]))
+        books = books_on(ledger)
+        with pytest.raises(BadInputError, match="entries in the ledger and no state"):
+            books.correct(epic.key, USER, epic.at_ns)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,18 @@ def test_without_an_exporter_the_ledger_is_read(settings: Settings) -> None:
     assert "1 incident has no cause" in said
 
 
+def test_a_ledger_without_a_runs_state_is_not_read_as_an_unhealthy_run(
+    settings: Settings,
+) -> None:
+    """What is unknown is said to be; it is no complaint about steps or senders."""
+    seen = look(settings, "llama", SERVER, refused)
+
+    said = told(seen, examine(seen))
+    assert "entries of it and no state" in said
+    assert "ledger verify" in said
+    assert "no step was ever reported" not in said
+
+
 def test_a_name_near_one_in_the_ledger_is_offered(settings: Settings) -> None:
     """Misspelling is the commonest illness."""
     seen = look(settings, "lama", SERVER, refused)
