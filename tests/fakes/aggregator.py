@@ -22,6 +22,7 @@ from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.ingest.requests import App
 from goodput_exporter.ingest.senders import Who, from_this_machine
 from goodput_exporter.services.courier import Reply
+from goodput_exporter.services.web import Engine, compiled
 from goodput_exporter.wire import answers, frames
 from goodput_exporter.wire.kinds import Observation
 from tests.fakes.observations import EPOCH_NS
@@ -202,11 +203,18 @@ class DirectCourier:
 
 
 @contextmanager
-def serving(app: App, port: int = 0) -> Iterator[int]:
-    """Serve an application on loopback, as the services do; give its port."""
+def serving(app: App, port: int = 0, engine: Engine | None = None) -> Iterator[int]:
+    """Serve an application on loopback, as the aggregator does; give its port."""
+    engine = engine or compiled()
     ready = threading.Event()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none"
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        loop=engine.loop,
+        http=engine.http,
+        ws="none",
     )
     server = _Server(config, ready.set)
     listening = socket.socket()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import msgspec
 
+from goodput_exporter.ingest.commits import Commits
 from goodput_exporter.ingest.inbox import Delivery, Fate, FullError
 from goodput_exporter.ingest.limits import Allowances, Limits, LogGate
 from goodput_exporter.ingest.reading import Reading, frames_of, read
@@ -85,8 +85,7 @@ def beside(ingest: App, others: App) -> App:
     return route
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """One batch on its way into the ledger; without a future it will never be."""
 
     outcome: Outcome
@@ -98,7 +97,10 @@ class Pending:
             return self.outcome
         if not self.future.done():
             return None
-        return msgspec.structs.replace(self.outcome, fate=self.future.result())
+        fate = self.future.result()
+        if fate == self.outcome.fate:
+            return self.outcome
+        return msgspec.structs.replace(self.outcome, fate=fate)
 
 
 class Ingest:
@@ -128,7 +130,7 @@ class Ingest:
         self._allowances = Allowances(limits)
         self._gate = LogGate(limits.log_lines_per_minute)
         self._held_bytes = 0
-        self._commits: dict[Future[Fate], asyncio.Future[Fate]] = {}
+        self._commits = Commits(limits.commit_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -142,9 +144,12 @@ class Ingest:
             self._check_leads()
             sender = await self._known(caller)
             self._charge(sender, caller, length, received_ns)
-            with self._room(length):
+            self._hold(length)
+            try:
                 body = await read_body(receive, length, self._limits)
                 outcomes, detail = await self._book(body, sender, headers)
+            finally:
+                self._held_bytes -= length
         except RefusedError as refusal:
             await self._refuse(refusal, caller, send)
             return
@@ -176,16 +181,11 @@ class Ingest:
             detail = f"{name} sends more than it may; wait {seconds:.1f} s"
             raise RefusedError(Reason.RATE, detail, retry_after(seconds))
 
-    @contextmanager
-    def _room(self, length: int) -> Iterator[None]:
+    def _hold(self, length: int) -> None:
         if self._held_bytes + length > self._limits.held_bytes:
             detail = f"{self._held_bytes} bytes of other requests are held already"
             raise RefusedError(Reason.BUSY, detail, retry_after(1))
         self._held_bytes += length
-        try:
-            yield
-        finally:
-            self._held_bytes -= length
 
     async def _book(
         self, body: bytes, sender: Sender, headers: Headers
@@ -203,7 +203,10 @@ class Ingest:
             except FullError as exc:
                 detail = str(exc)
                 break
-        await self._wait_for(pending)
+        # In order, for the ledger takes them in order.
+        await self._commits.wait(
+            [each.future for each in pending if each.future is not None]
+        )
         outcomes = _prefix(pending)
         if pending and len(outcomes) < len(pending):
             detail = f"no commit within {self._limits.commit_seconds} s; send it again"
@@ -218,25 +221,6 @@ class Ingest:
         future = self._take(reading.delivery)
         self._counts.observations += len(reading.delivery.observations)
         return Pending(reading.outcome, future)
-
-    async def _wait_for(self, pending: Sequence[Pending]) -> None:
-        # In order, for the ledger takes them in order: the last one is the longest.
-        futures = {
-            self._awaited(each.future)
-            for each in pending
-            if each.future is not None and not each.future.done()
-        }
-        if futures:
-            await asyncio.wait(futures, timeout=self._limits.commit_seconds)
-
-    def _awaited(self, future: Future[Fate]) -> asyncio.Future[Fate]:
-        """Return the loop's side of a commit that many requests wait for."""
-        loop = asyncio.get_running_loop()
-        known = self._commits.get(future)
-        if known is None or known.get_loop() is not loop:
-            known = self._commits[future] = asyncio.wrap_future(future, loop=loop)
-            known.add_done_callback(lambda _: self._commits.pop(future, None))
-        return known
 
     def _count(self, reading: Reading, sender: str) -> None:
         if reading.delivery is None:

@@ -123,7 +123,8 @@ class Inbox:
         Raises:
             FullError: Too much waits for its commit already.
         """
-        key = delivery.sender, delivery.epoch, delivery.sequence
+        sender = delivery.sender
+        key = sender, delivery.epoch, delivery.sequence
         with self._lock:
             known = self._waiting.get(key)
             if known is not None:
@@ -133,12 +134,15 @@ class Inbox:
                 self.duplicates += 1
                 self._remember(key)
                 return _done("duplicate")
-            self._check_room(delivery)
+            self._check_room(delivery, sender)
             future = self._round
-            self._waiting[key] = future, len(delivery.observations)
-            self._held += len(delivery.observations)
+            count = len(delivery.observations)
+            self._waiting[key] = future, count
+            self._held += count
             self._arrived.append(delivery)
-        self._arrival.set()
+            is_first = len(self._arrived) == 1
+        if is_first:
+            self._arrival.set()
         return future
 
     def wait(self, seconds: float) -> bool:
@@ -184,7 +188,7 @@ class Inbox:
         marks = self._marks[sender]
         self._marks[sender] = with_mark(marks, mark_of(marks, epoch))
 
-    def _check_room(self, delivery: Delivery) -> None:
+    def _check_room(self, delivery: Delivery, sender: str) -> None:
         held = self._held + len(delivery.observations)
         if len(self._waiting) >= self._most_waiting or (
             self._held and held > self._most_observations
@@ -194,26 +198,27 @@ class Inbox:
                 "their commit already; look at the ledger's disk"
             )
             raise FullError(msg)
-        if delivery.sender not in self._marks:
+        if sender not in self._marks:
             if len(self._marks) >= self._most_agents:
                 msg = (
                     f"{len(self._marks)} agents are known already and "
-                    f"{delivery.sender} is none of them; look for one that makes up "
+                    f"{sender} is none of them; look for one that makes up "
                     "its name"
                 )
                 raise FullError(msg)
-            self._marks[delivery.sender] = ()
+            self._marks[sender] = ()
 
     def _advance(self, delivery: Delivery) -> None:
-        marks = self._marks.get(delivery.sender, ())
+        sender = delivery.sender
+        marks = self._marks.get(sender, ())
         before = mark_of(marks, delivery.epoch)
         after = before.with_taken(delivery.sequence)
         self.missing += max(0, delivery.sequence - before.high - 1)
         if delivery.sequence < before.high:
             self.missing -= 1
-        self._marks[delivery.sender] = marks = with_mark(marks, after)
-        self._unsettled[META + delivery.sender] = encode_marks(marks)
-        self._drained.append((delivery.sender, delivery.epoch, delivery.sequence))
+        self._marks[sender] = marks = with_mark(marks, after)
+        self._unsettled[META + sender] = encode_marks(marks)
+        self._drained.append((sender, delivery.epoch, delivery.sequence))
 
 
 def marks_of(meta: Mapping[str, str]) -> dict[str, Marks]:

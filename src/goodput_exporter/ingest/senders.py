@@ -6,10 +6,13 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+ADDRESSES_KEPT: Final = 1_024
 
 _log = logging.getLogger(__name__)
 
@@ -71,14 +74,18 @@ async def from_this_machine(caller: Caller) -> Sender | Refusal:
     """
     if caller.address is None:
         return Sender("unix")
-    try:
-        is_here = ipaddress.ip_address(caller.address).is_loopback
-    except ValueError:
-        is_here = False
-    if is_here:
+    if _is_loopback(caller.address):
         return Sender(caller.address)
     detail = "pushes are taken from this machine only; configure tokens to take others"
     return Refusal(403, detail)
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 class TokenFile:

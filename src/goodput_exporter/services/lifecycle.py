@@ -17,6 +17,7 @@ import uvicorn
 
 from goodput_exporter.errors import SourceUnavailableError
 from goodput_exporter.services.tls import Certificate, Renewing
+from goodput_exporter.services.web import PLAIN, Engine
 
 TICKS_A_MINUTE: Final = 600
 """uvicorn's own ticks."""
@@ -146,6 +147,7 @@ def serve(  # noqa: PLR0913 - services take values, each named at the call
     ready: Callable[[str], None],
     keep_alive_seconds: int = 5,
     certificate: Certificate | None = None,
+    engine: Engine = PLAIN,
 ) -> None:
     """
     Serve *app* until SIGTERM or SIGINT.
@@ -157,6 +159,7 @@ def serve(  # noqa: PLR0913 - services take values, each named at the call
         ready: Told the address once it answers.
         keep_alive_seconds: How long a connection may be idle; agents push every 5 s.
         certificate: For HTTPS; None serves plain HTTP.
+        engine: What parses requests, and on which loop.
 
     Raises:
         ConfigError: The certificate cannot be used.
@@ -170,6 +173,8 @@ def serve(  # noqa: PLR0913 - services take values, each named at the call
         log_config=None,
         access_log=False,
         lifespan="off",
+        loop=engine.loop,
+        http=engine.http,
         ws="none",
         timeout_graceful_shutdown=2,
         timeout_keep_alive=keep_alive_seconds,

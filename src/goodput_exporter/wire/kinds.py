@@ -78,9 +78,9 @@ class Kind:
         names: Its fields, in the order of a row.
         hints: The type of each, numbers bounded.
         required: Those without a default.
-        row_of: Turns an observation into its row. *make*: the other way round.
+        row_of: Turns an observation into its row. *make*: rows into observations.
         rows: Reads rows of exactly these names. *row*: reads one of them.
-        dated: Where instants are, themselves or within a part.
+        dated: The names under which instants are, themselves or within a part.
         parts: Where a part is: a value with fields of its own.
     """
 
@@ -93,7 +93,7 @@ class Kind:
     make: Maker
     rows: msgspec.msgpack.Decoder[list[Row]]
     row: msgspec.msgpack.Decoder[Row]
-    dated: tuple[int, ...]
+    dated: tuple[str, ...]
     parts: tuple[int, ...]
 
 
@@ -120,7 +120,7 @@ def kind(name: str, of: type[Any]) -> Kind:
         rows=msgspec.msgpack.Decoder(list.__class_getitem__(row)),
         row=msgspec.msgpack.Decoder(row),
         dated=tuple(
-            at
+            each
             for at, each in enumerate(names)
             if each in INSTANTS or any(map(_has_instants, parts.get(at, ())))
         ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, make_dataclass
 from typing import Any
 
-Maker = Callable[[tuple[Any, ...]], Any]
-"""Makes a value of its fields, in their order."""
+Change = Callable[[Any], None]
+"""Changes a value that nobody has seen yet."""
+Maker = Callable[[Iterable[tuple[Any, ...]], Change | None], list[Any]]
+"""Makes values of complete rows, their fields in order, and changes each at once."""
 
 
 def maker_of(of: type[Any]) -> Maker:
@@ -19,15 +21,23 @@ def maker_of(of: type[Any]) -> Maker:
     So a value is made as an open twin with the same slots, and becomes one of its
     own class before anybody sees it, which Python allows between equal layouts.
     """
-    if not of.__dataclass_params__.frozen:
-        return lambda row: of(*row)
-    twin = make_dataclass(
-        of.__name__, [(each.name, each.type) for each in fields(of)], slots=True
-    )
+    is_frozen = of.__dataclass_params__.frozen
+    twin = _open_twin(of) if is_frozen else of
 
-    def make(row: tuple[Any, ...]) -> Any:  # noqa: ANN401 - of the class asked for
-        value = twin(*row)
-        value.__class__ = of
-        return value
+    def make(rows: Iterable[tuple[Any, ...]], change: Change | None) -> list[Any]:
+        values = [twin(*row) for row in rows]
+        if change is not None:
+            for value in values:
+                change(value)
+        if is_frozen:
+            for value in values:
+                value.__class__ = of
+        return values
 
     return make
+
+
+def _open_twin(of: type[Any]) -> type[Any]:
+    return make_dataclass(
+        of.__name__, [(each.name, each.type) for each in fields(of)], slots=True
+    )

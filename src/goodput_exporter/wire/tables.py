@@ -26,6 +26,7 @@ from goodput_exporter.wire.kinds import (
     is_sound,
     shifted,
 )
+from goodput_exporter.wire.making import Change
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -134,10 +135,13 @@ def _observations(
         rows = _rows(known, table.rows, skipped)
     else:
         names, rows = _columns(known, table, skipped)
-    if known.parts or shift_ns:
-        rows = _checked(known, names, rows, shift_ns, skipped)
+    if known.parts:
+        rows = _sound(known, names, rows, skipped)
     if names is known.names:
-        return [*map(known.make, rows)]
+        return known.make(rows, _mover(known.dated, shift_ns))
+    if shift_ns:
+        dated = _places(names, known.dated)
+        rows = [_moved(row, dated, shift_ns) for row in rows]
     return [known.type(**dict(zip(names, row, strict=True))) for row in rows]
 
 
@@ -199,15 +203,14 @@ def _columns(
     return names, rows
 
 
-def _checked(
-    known: Kind,
-    names: Sequence[str],
-    rows: list[Row],
-    shift_ns: int,
-    skipped: Skipped,
+def _sound(
+    known: Kind, names: Sequence[str], rows: list[Row], skipped: Skipped
 ) -> list[Row]:
-    """Look into parts, which the bounds of a row do not reach, and move instants."""
-    parts = _places(names, (known.names[at] for at in known.parts))
+    """Look into parts, which the bounds of a row do not reach."""
+    if names is known.names:
+        parts: Sequence[int] = known.parts
+    else:
+        parts = _places(names, (known.names[at] for at in known.parts))
     sound = rows
     # Parts are None or empty in most rows: look for any before looking into them.
     if any(any(map(itemgetter(at), rows)) for at in parts):
@@ -215,15 +218,28 @@ def _checked(
     if len(sound) < len(rows):
         skipped.rows += len(rows) - len(sound)
         skipped.note(f"{known.name}: a number in one of its parts cannot be")
-    if not shift_ns:
-        return sound
-    dated = _places(names, (known.names[at] for at in known.dated))
-    return [_moved(row, dated, shift_ns) for row in sound]
+    return sound
 
 
 def _places(names: Sequence[str], wanted: Iterable[str]) -> list[int]:
     sought = set(wanted)
     return [at for at, name in enumerate(names) if name in sought]
+
+
+def _mover(dated: Sequence[str], shift_ns: int) -> Change | None:
+    """Return what moves the instants of a value that is made of a whole row."""
+    if not shift_ns:
+        return None
+
+    def move(value: Any) -> None:  # noqa: ANN401 - of any kind
+        for name in dated:
+            each = getattr(value, name)
+            if isinstance(each, int):
+                setattr(value, name, each + shift_ns)
+            elif each:
+                setattr(value, name, shifted(each, shift_ns))
+
+    return move
 
 
 def _moved(row: Row, dated: Sequence[int], shift_ns: int) -> Row:
