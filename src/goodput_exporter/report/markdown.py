@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 
 from goodput_exporter.analysis.figures import STATE_NAME, percent, shown
 from goodput_exporter.domain.ratios import LayerRatios
@@ -14,7 +13,14 @@ from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.trends import name_of
-from goodput_exporter.report.words import CAUSE_NAME, amount, gpu_hours, instant, points
+from goodput_exporter.report.words import (
+    CAUSE_NAME,
+    RATIO_NAME,
+    amount,
+    gpu_hours,
+    points,
+    second,
+)
 
 
 def markdown(made: Sheet) -> str:
@@ -26,13 +32,15 @@ def _page(made: Sheet) -> Iterator[str]:
     whole = made.whole
     yield f"# {_cell(made.subject)}"
     yield ""
-    begins, ends = instant(made.window.start_ns), instant(made.window.end_ns)
+    begins, ends = second(made.window.start_ns), second(made.window.end_ns)
     yield f"From {begins} to {ends}, {made.view.value} view."
     yield telling.VIEW_WORDS[made.view]
     yield ""
     yield "".join(f"**{w}**" if strong else w for w, strong in telling.headline(made))
     yield from _section("Ratios")
     yield from _table(("Ratio", "Value"), _ratios(whole.ratios))
+    yield ""
+    yield "Infrastructure × framework × pace = goodput."
     yield from _section("Where the time went")
     yield from _lines("State", whole.states, whole.total, whole.currency, STATE_NAME)
     yield ""
@@ -40,10 +48,9 @@ def _page(made: Sheet) -> Iterator[str]:
     yield f"{sum_words} = {amount(whole.total.gpu_hours)} GPU-hours."
     yield telling.ledger_words(made)
     yield from _section("What the lost time was lost to")
-    yield from _lines("Cause", whole.causes, whole.lost, whole.currency, CAUSE_NAME)
+    causes = tuple(sorted(whole.causes, key=lambda cause: -cause.gpu_ns))
+    yield from _lines("Cause", causes, whole.lost, whole.currency, CAUSE_NAME)
     yield from _incidents(made)
-    yield from _section(f"By the {made.grain.value}")
-    yield from _table(("From (UTC)", "Goodput", "Lost GPU-hours"), _periods(made))
     yield from _list("Reliability", telling.reliability_words(made.reliability, made))
     yield from _list("Checkpoints", made.advice)
     yield from _energy(made)
@@ -53,6 +60,8 @@ def _page(made: Sheet) -> Iterator[str]:
         yield from _groups(made, made.group_by)
     if len(made.parts) > 1:
         yield from _runs(made)
+    yield from _section(f"By the {made.grain.value}")
+    yield from _table(("From (UTC)", "Goodput", "Lost GPU-hours"), _periods(made))
     yield from _list("How far to trust this", made.doubts)
 
 
@@ -77,8 +86,10 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
 
 
 def _ratios(layers: LayerRatios) -> Iterator[tuple[str, ...]]:
-    for field in fields(LayerRatios):
-        yield field.name, percent(getattr(layers, field.name), 2)
+    for field, name in RATIO_NAME.items():
+        ratio = getattr(layers, field)
+        if ratio is not None or field == "goodput":
+            yield name, percent(ratio, 2)
 
 
 def _lines(
@@ -199,7 +210,7 @@ def _compared(found: Comparison) -> Iterator[str]:
 
 
 def _difference(line: Difference) -> tuple[str, ...]:
-    name = line.name.replace("_", " ")
+    name = RATIO_NAME.get(line.name, line.name.replace("_", " "))
     return name, percent(line.first), percent(line.second), points(line.change)
 
 

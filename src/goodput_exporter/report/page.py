@@ -24,7 +24,14 @@ from goodput_exporter.report.account import Line, hours_decimals
 from goodput_exporter.report.comparing import Comparison, Difference
 from goodput_exporter.report.group_lines import HEADS, KIND_NAME, group_lines
 from goodput_exporter.report.sheet import Sheet
-from goodput_exporter.report.words import CAUSE_NAME, amount, gpu_hours, instant, points
+from goodput_exporter.report.words import (
+    CAUSE_NAME,
+    RATIO_NAME,
+    amount,
+    gpu_hours,
+    points,
+    second,
+)
 
 GOOD_STATES: Final = frozenset({RunState.PRODUCTIVE.value, RunState.EVALUATING.value})
 
@@ -51,8 +58,8 @@ def _told(made: Sheet) -> dict[str, Any]:
         "subject": shown(made.subject),
         "view": made.view.value,
         "view_words": telling.VIEW_WORDS[made.view],
-        "begins": instant(made.window.start_ns),
-        "ends": instant(made.window.end_ns),
+        "begins": second(made.window.start_ns),
+        "ends": second(made.window.end_ns),
         "headline": telling.headline(made),
         "facts": _facts(made),
         "currency": whole.currency,
@@ -216,7 +223,7 @@ def _hours(found: Comparison, place: int) -> dict[str, Decimal]:
 
 def _difference(line: Difference, *, more_is_better: bool) -> dict[str, str]:
     return {
-        "name": line.name.replace("_", " "),
+        "name": RATIO_NAME.get(line.name, line.name.replace("_", " ")),
         "first": percent(line.first),
         "second": percent(line.second),
         "change": points(line.change),

@@ -43,6 +43,22 @@ CAUSE_NAME: Final = MappingProxyType(
 )
 
 
+RATIO_NAME: Final = MappingProxyType(
+    {
+        "goodput": "Goodput",
+        "goodput_with_evaluation": "Goodput, evaluation counted",
+        "infrastructure": "Infrastructure: all GPUs available",
+        "framework": "Framework: available time in new steps",
+        "pace": "Pace: step time at the reference pace",
+        "model": "Model (MFU): FLOPs of step time's peak",
+        "overall": "Overall: FLOPs of the peak of all time",
+        "ettr": "ETTR: queueing counted",
+        "coverage": "Coverage: time that was observed",
+    }
+)
+"""Ratios as a table names them, the one that is asked for first."""
+
+
 def points(difference: float | None) -> str:
     """Return a difference of two ratios in percentage points, with its sign."""
     if difference is None:
@@ -83,6 +99,11 @@ def instant(at_ns: int | None) -> str:
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{fraction_ns:09d}".rstrip("0").rstrip(".")
     return f"{text}{fraction}Z"
+
+
+def second(at_ns: int | None) -> str:
+    """Return an instant in UTC, to the second: for a person, who asked for no more."""
+    return instant(None if at_ns is None else at_ns - at_ns % NS_PER_SECOND)
 
 
 def minute(at_ns: int | None) -> str:

@@ -29,7 +29,7 @@ def window_of(
     Args:
         begins: ``--from``: a date (midnight in UTC), RFC 3339 or Unix seconds.
         ends: ``--to``, likewise: the first instant that is not part of it.
-        last: ``--last``: a length up to now, such as ``7d``.
+        last: ``--last``: a length up to this second, such as ``7d``.
         whole: What is meant where nothing is asked for.
         now_ns: The present.
 
@@ -40,6 +40,8 @@ def window_of(
         if begins is not None or ends is not None:
             msg = "--last ends now; use it alone, or use --from and --to"
             raise ConfigError(msg)
+        # The second that is going on is part of no report of this instant.
+        now_ns -= now_ns % NS_PER_SECOND
         return Span(now_ns - length_ns(last), now_ns)
     start_ns = whole.start_ns if begins is None else instant_ns("--from", begins)
     end_ns = whole.end_ns if ends is None else instant_ns("--to", ends)
