@@ -5,8 +5,9 @@ from __future__ import annotations
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.simulate.effort import Effort, Status
 from goodput_exporter.simulate.mishaps import TABLE, Mishap, Takes
-from goodput_exporter.simulate.objects import Pod, condition
+from goodput_exporter.simulate.objects import condition
 from goodput_exporter.simulate.plans import HOUR_NS, MINUTE_NS, SECOND_NS, Restart
+from goodput_exporter.simulate.pods import Pod
 from goodput_exporter.simulate.queueing import REQUEUE_S, names_of
 from goodput_exporter.simulate.raw import Body, Verb
 from goodput_exporter.simulate.scribe import evicted

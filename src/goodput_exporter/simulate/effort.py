@@ -9,8 +9,9 @@ from goodput_exporter.domain.states import RunState
 from goodput_exporter.simulate.acts import Life
 from goodput_exporter.simulate.book import Book
 from goodput_exporter.simulate.mishaps import Mishap
-from goodput_exporter.simulate.objects import Names, Pod
+from goodput_exporter.simulate.objects import Names
 from goodput_exporter.simulate.plans import RunPlan
+from goodput_exporter.simulate.pods import Pod
 
 
 class Status(StrEnum):

@@ -6,8 +6,9 @@ from goodput_exporter.domain.states import RunState
 from goodput_exporter.simulate.chance import uid_of
 from goodput_exporter.simulate.effort import Effort, Status
 from goodput_exporter.simulate.mishaps import IN_START_UP, Mishap
-from goodput_exporter.simulate.objects import Names, Pod
+from goodput_exporter.simulate.objects import Names
 from goodput_exporter.simulate.plans import SECOND_NS, Restart, RunPlan
+from goodput_exporter.simulate.pods import Pod
 from goodput_exporter.simulate.raw import Verb
 from goodput_exporter.simulate.scribe import admitted
 from goodput_exporter.simulate.stage import Stage, What

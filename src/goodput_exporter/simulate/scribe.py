@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from goodput_exporter.simulate.effort import Effort
 from goodput_exporter.simulate.objects import (
-    Pod,
     condition,
     job,
     jobset,
     node,
-    pod,
     queue_workload,
 )
+from goodput_exporter.simulate.pods import Pod, pod
 from goodput_exporter.simulate.raw import Body, Raw, Verb, Via
 
 
