@@ -19,6 +19,7 @@ from goodput_exporter.services.asked_windows import window_of
 from tests.fakes.epics import BEGINS_NS, three_days
 
 RAW: Final = re.compile(r"goodput_with_evaluation|\| (ettr|coverage|pace|model) \|")
+CAUSES: Final = re.compile(r"^\| Cause \|.*?\n\n", re.MULTILINE | re.DOTALL)
 FRACTION: Final = re.compile(r"\d{2}:\d{2}\.\d+Z")
 
 
@@ -58,7 +59,7 @@ def test_ratios_are_named_as_people_name_them() -> None:
 
 def test_the_largest_cause_is_told_first() -> None:
     """A reader of Markdown has no bars to find it by."""
-    [table] = re.findall(r"^\| Cause \|.*?\n\n", markdown(made()), re.M | re.S)
+    [table] = CAUSES.findall(markdown(made()))
 
     hours = [float(row) for row in re.findall(r"\| ([\d.]+) \| [\d.]+ \|\n", table)]
     assert len(hours) > 3
