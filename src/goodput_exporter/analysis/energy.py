@@ -237,14 +237,6 @@ def energy_by_state(book: EnergyBook) -> dict[State, Energy]:
     return states
 
 
-def energy_by_cause(book: EnergyBook) -> dict[Cause, Energy]:
-    """Add up a book's states."""
-    causes: dict[Cause, Energy] = {}
-    for (_, cause), energy in book.by_group.items():
-        causes[cause] = causes.get(cause, Energy()) + energy
-    return causes
-
-
 def kwh(
     energies: Mapping[Key, Energy], *, decimals: int = 3
 ) -> dict[Key, Decimal | None]:

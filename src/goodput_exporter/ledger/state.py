@@ -106,16 +106,6 @@ def decode_state(data: bytes) -> Fold:
     return fold
 
 
-def clone(fold: Fold) -> Fold:
-    """
-    Return an independent copy of a fold, to try out what would be booked.
-
-    Raises:
-        AccountingError: See ``encode_state``.
-    """
-    return decode_state(encode_state(fold))
-
-
 def _values(kind: type[Book | Fold], stored: Book | Fold) -> dict[str, Any]:
     return {each.name: getattr(stored, each.name) for each in fields(kind)}
 

@@ -11,8 +11,6 @@ from goodput_exporter.simulate.chance import Chance
 from goodput_exporter.simulate.plans import SECOND_NS, Training
 
 WARM_UP_STEPS: Final = 3
-CALM_STEPS: Final = 50
-"""So many ordinary steps come before the first slow one: a reference exists then."""
 LONGEST_WAIT_NS: Final = 5 * 60 * SECOND_NS
 """Waits for data stay below half of the shortest stall limit of that phase."""
 

@@ -74,7 +74,6 @@ class Keeper:
     ) -> None:
         self.started = 0
         self.abandoned = 0
-        self.garbled = 0
         self._known = known
         self._orders = orders
         self._host = host
@@ -191,7 +190,6 @@ class Keeper:
             return self._listen(child, libraries)
         finally:
             child.abandon()
-            self.garbled += child.garbled
             self._children.append(child)
 
     def _listen(self, child: ChildProcess, libraries: Sequence[Library]) -> Ending:

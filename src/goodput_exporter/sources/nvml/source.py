@@ -140,11 +140,6 @@ class NvmlSource:
         """How many of those outlive their kill, in uninterruptible sleep."""
         return self._keeper.stuck
 
-    @property
-    def lines_garbled(self) -> int:
-        """How many lines of ended children were no message of ours."""
-        return self._keeper.garbled
-
     def close(self) -> None:
         """Stop the thread and the child, waiting for neither longer than 2 s."""
         self._keeper.close()
