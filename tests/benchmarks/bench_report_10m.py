@@ -36,7 +36,7 @@ from goodput_exporter.ledger.days import DAY_NS, day_of
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.store import open_ledger as open_file
-from goodput_exporter.report.sheet import sheet
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.services.reading_days import read_runs
 from tests.fakes.postgresql import Cluster, cluster
 

@@ -8,8 +8,8 @@ import pytest
 
 from goodput_exporter.analysis.histories import View
 from goodput_exporter.domain.spans import Span
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.page import html
-from goodput_exporter.report.sheet import sheet
 from tests.browser.chromium import Page
 from tests.fakes.epics import BEGINS_NS, three_days
 

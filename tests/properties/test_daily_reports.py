@@ -31,8 +31,9 @@ from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.state import encode_state
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.rows import rows
-from goodput_exporter.report.sheet import Sheet, sheet
+from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.services.reading_days import read_runs
 from tests.fakes.bills import H100
 from tests.fakes.histories import History, histories, watched

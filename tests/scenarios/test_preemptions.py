@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.analysis.histories import View
-from goodput_exporter.analysis.incidents import IncidentRecord
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.analysis.preemptions import Displaced
 from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.domain.bookings import EventKind, Reattribution, RunEvent

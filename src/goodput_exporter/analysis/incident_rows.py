@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from goodput_exporter.analysis.incidents import IncidentRecord
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.domain.spans import NS_PER_SECOND
 
 COST_DECIMALS: Final = 6

@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from goodput_exporter.analysis.figures import shown
 from goodput_exporter.analysis.histories import History, View
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.analysis.incident_rows import incident_fields, incidents_csv
-from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.reliability import Reliability
 from goodput_exporter.analysis.stretches import account_of
 from goodput_exporter.domain.ratios import ratios

@@ -7,7 +7,7 @@ from itertools import chain, compress
 from operator import attrgetter
 from typing import Final
 
-from goodput_exporter.analysis.incidents import blamed_node, named_nodes
+from goodput_exporter.analysis.incident_record import blamed_node, named_nodes
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.snapshot import RunView, Snapshot
 from goodput_exporter.domain.states import STATE_TABLE, RunState

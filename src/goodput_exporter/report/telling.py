@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from goodput_exporter.analysis.figures import ABSENT, lasting, percent, shown
 from goodput_exporter.analysis.histories import View
-from goodput_exporter.analysis.incidents import IncidentRecord
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.analysis.money import NS_PER_HOUR, Cost, amounts
 from goodput_exporter.analysis.records import DELIBERATE
 from goodput_exporter.analysis.reliability import Reliability

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 from goodput_exporter.analysis.histories import View
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.analysis.incident_rows import incidents_csv, incidents_json
-from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
 from goodput_exporter.ledger.ledger import Reader

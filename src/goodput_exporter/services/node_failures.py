@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from goodput_exporter.analysis.incidents import struck_by
+from goodput_exporter.analysis.incident_record import struck_by
 from goodput_exporter.domain.bookings import RunEvent
 from goodput_exporter.domain.rollups import Booked
 from goodput_exporter.domain.snapshot import NodeCause

@@ -34,9 +34,10 @@ from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.parquet import write_parquet
 from goodput_exporter.ledger.tabular import Column, Type
 from goodput_exporter.report.comparing import Comparison, compare, side
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.markdown import markdown
 from goodput_exporter.report.rows import COLUMNS, rows, rows_csv
-from goodput_exporter.report.sheet import Sheet, sheet
+from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.new_files import explained, write_text

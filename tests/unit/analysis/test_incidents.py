@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 
 from goodput_exporter.analysis.histories import History, RunFacts, View
+from goodput_exporter.analysis.incident_record import IncidentRecord
 from goodput_exporter.analysis.incident_rows import incidents_csv, incidents_json
-from goodput_exporter.analysis.incidents import IncidentRecord
 from goodput_exporter.analysis.stretches import Pricing, account_of
 from goodput_exporter.analysis.usage import Place
 from goodput_exporter.domain.bookings import Restatement

@@ -7,9 +7,10 @@ from goodput_exporter.analysis.histories import View
 from goodput_exporter.analysis.records import NodeTime
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.estimates import ettr_sentence
 from goodput_exporter.report.markdown import markdown
-from goodput_exporter.report.sheet import Sheet, sheet
+from goodput_exporter.report.sheet import Sheet
 from tests.fakes.bills import H100
 from tests.fakes.epics import BEGINS_NS, DAY, HOUR, MINUTE, Epic, three_days
 

@@ -14,8 +14,9 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.report import pictures
 from goodput_exporter.report.comparing import compare, side
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.page import html
-from goodput_exporter.report.sheet import Sheet, sheet
+from goodput_exporter.report.sheet import Sheet
 from tests.fakes.epics import BEGINS_NS, HOUR, Epic, three_days
 
 CODE = Path(goodput_exporter.__file__).parent

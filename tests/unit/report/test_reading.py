@@ -11,9 +11,10 @@ from goodput_exporter.analysis.histories import View
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.report.comparing import compare, side
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.markdown import markdown
 from goodput_exporter.report.page import html
-from goodput_exporter.report.sheet import Sheet, sheet
+from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.report.words import RATIO_NAME
 from goodput_exporter.services.asked_windows import window_of
 from tests.fakes.epics import BEGINS_NS, three_days

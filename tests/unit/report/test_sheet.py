@@ -22,11 +22,12 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import AccountingError
 from goodput_exporter.report.comparing import compare, side
+from goodput_exporter.report.drawing_up import sheet
 from goodput_exporter.report.markdown import markdown
 from goodput_exporter.report.page import html
 from goodput_exporter.report.reliability import saves_in
 from goodput_exporter.report.rows import rows, rows_csv
-from goodput_exporter.report.sheet import Sheet, require_agreement, sheet
+from goodput_exporter.report.sheet import Sheet, require_agreement
 from goodput_exporter.report.trends import Grain, grain_of, trend
 from tests.fakes.bills import H100, book, price
 from tests.fakes.epics import BEGINS_NS, DAY, HOUR, MINUTE, STEP, Epic, three_days
