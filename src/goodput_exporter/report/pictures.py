@@ -9,7 +9,7 @@ units of the picture's own view box.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from goodput_exporter.analysis.figures import STATE_NAME, percent
@@ -17,11 +17,11 @@ from goodput_exporter.analysis.stretches import Stretch
 from goodput_exporter.domain.ratios import LayerRatios
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
+from goodput_exporter.report.shapes import WIDTH, Box, Key, Picture, Text
 from goodput_exporter.report.sheet import Part, Sheet
 from goodput_exporter.report.trends import name_of
 from goodput_exporter.report.words import CAUSE_NAME, gpu_hours, minute
 
-WIDTH: Final = 960
 LEFT: Final = 190
 """Room for the names at the left of horizontal bars."""
 AXIS: Final = 64
@@ -38,64 +38,6 @@ STRIPS: Final = 12
 LABELS: Final = 8
 EDGE: Final = 45
 """So near to the right edge a label would not fit around its middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """
-    One rectangle.
-
-    Args:
-        kind: Its class, which colours it.
-        title: What a reader sees on pointing at it.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-    kind: str
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One word or figure; *anchor* is ``start``, ``middle`` or ``end``."""
-
-    x: float
-    y: float
-    text: str
-    anchor: str = "start"
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One line of a legend."""
-
-    name: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """
-    One picture.
-
-    Args:
-        name: What it shows, for who cannot see it.
-        lines: Points that are joined; a gap starts a new line.
-        rules: Heights of horizontal lines.
-    """
-
-    name: str
-    height: float
-    boxes: tuple[Box, ...] = ()
-    texts: tuple[Text, ...] = ()
-    keys: tuple[Key, ...] = ()
-    lines: tuple[tuple[tuple[float, float], ...], ...] = ()
-    rules: tuple[float, ...] = ()
-    width: int = WIDTH
 
 
 def waterfall(layers: LayerRatios) -> Picture | None:
