@@ -34,7 +34,7 @@ from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.decoding import Reader
 from goodput_exporter.sources.kubernetes.kinds import JOBS, NODES, PODS, Kind
-from goodput_exporter.sources.kubernetes.objects import Pod
+from goodput_exporter.sources.kubernetes.pod_objects import Pod
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import State
 from goodput_exporter.sources.kubernetes.store import Store

@@ -21,7 +21,7 @@ from goodput_exporter.sources.kubernetes.access import explicit
 from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import kind_of
-from goodput_exporter.sources.kubernetes.objects import plain
+from goodput_exporter.sources.kubernetes.lean import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import State
 from goodput_exporter.sources.kubernetes.waits import Waits

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.placement import Ended, Stage
-from goodput_exporter.sources.kubernetes.objects import identity
+from goodput_exporter.sources.kubernetes.lean import identity
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.following import BUILT_IN
 from tests.cluster.scenes import Scene, scene, token_file

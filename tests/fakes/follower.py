@@ -13,7 +13,7 @@ from goodput_exporter.sources.kubernetes.access import explicit
 from goodput_exporter.sources.kubernetes.changes import Change, ChangeQueue, Verb
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import PODS, Kind
-from goodput_exporter.sources.kubernetes.objects import identity, version_of
+from goodput_exporter.sources.kubernetes.lean import identity, version_of
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import Standing, State
 from goodput_exporter.sources.kubernetes.waits import Waits

@@ -10,7 +10,7 @@ from typing import Any, Final
 from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import Kind, followed
-from goodput_exporter.sources.kubernetes.objects import plain
+from goodput_exporter.sources.kubernetes.lean import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import Standing, State, joined
 from goodput_exporter.sources.kubernetes.waits import Waits

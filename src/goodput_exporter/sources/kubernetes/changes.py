@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.kubernetes.objects import Object
+from goodput_exporter.sources.kubernetes.lean import Object
 
 DEFAULT_BOUND: Final = 65_536
 

@@ -7,12 +7,12 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from goodput_exporter.sources.kubernetes.lean import Object
 from goodput_exporter.sources.kubernetes.mending import (
     Mender,
     readable_text,
     shallow,
 )
-from goodput_exporter.sources.kubernetes.objects import Object
 from goodput_exporter.sources.kubernetes.troubles import (
     ApiError,
     Trouble,

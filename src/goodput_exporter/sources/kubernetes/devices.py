@@ -8,14 +8,9 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.kubernetes.objects import (
-    Container,
-    Manifest,
-    Object,
-    Pod,
-    PodSpec,
-    Quantity,
-)
+from goodput_exporter.sources.kubernetes.lean import Object, Quantity
+from goodput_exporter.sources.kubernetes.objects import Manifest
+from goodput_exporter.sources.kubernetes.pod_objects import Container, Pod, PodSpec
 from goodput_exporter.sources.workloads import devices
 from goodput_exporter.sources.workloads.identity import RUN_ID_VARIABLE
 from goodput_exporter.sources.workloads.pods import RANK_VARIABLES

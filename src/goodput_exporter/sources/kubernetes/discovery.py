@@ -8,7 +8,7 @@ import msgspec
 
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import Kind
-from goodput_exporter.sources.kubernetes.objects import Object
+from goodput_exporter.sources.kubernetes.lean import Object
 from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble
 
 T = TypeVar("T", bound=Object)

@@ -9,14 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 from goodput_exporter.domain.cause_rules import RULES
 from goodput_exporter.domain.evidence import Kind as Seen
 from goodput_exporter.sources.kubernetes import devices
-from goodput_exporter.sources.kubernetes.objects import (
-    Event,
-    Manifest,
-    Node,
-    Object,
-    Pod,
-    Workload,
-)
+from goodput_exporter.sources.kubernetes.lean import Object
+from goodput_exporter.sources.kubernetes.objects import Event, Manifest, Node, Workload
+from goodput_exporter.sources.kubernetes.pod_objects import Pod
 from goodput_exporter.sources.workloads.entry import Entry
 from goodput_exporter.sources.workloads.table import TABLE
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeVar
 
 from goodput_exporter.sources.kubernetes.decoding import Page
-from goodput_exporter.sources.kubernetes.objects import Object
+from goodput_exporter.sources.kubernetes.lean import Object
 from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble
 
 T = TypeVar("T", bound=Object)

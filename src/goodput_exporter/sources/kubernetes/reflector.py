@@ -19,8 +19,8 @@ from goodput_exporter.sources.kubernetes.client import ApiServer, pieces, readab
 from goodput_exporter.sources.kubernetes.decoding import Page, Reader
 from goodput_exporter.sources.kubernetes.discovery import served_version
 from goodput_exporter.sources.kubernetes.kinds import Kind
+from goodput_exporter.sources.kubernetes.lean import Object, version_of
 from goodput_exporter.sources.kubernetes.listing import Query, pages
-from goodput_exporter.sources.kubernetes.objects import Object, version_of
 from goodput_exporter.sources.kubernetes.standing import Standing, State
 from goodput_exporter.sources.kubernetes.store import Store
 from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble

@@ -9,11 +9,7 @@ import msgspec
 
 from goodput_exporter.sources.kubernetes.changes import Change, Verb
 from goodput_exporter.sources.kubernetes.kinds import Kind
-from goodput_exporter.sources.kubernetes.objects import (
-    Object,
-    identity,
-    version_of,
-)
+from goodput_exporter.sources.kubernetes.lean import Object, identity, version_of
 
 T = TypeVar("T", bound=Object)
 

@@ -21,7 +21,8 @@ from goodput_exporter.sources.kubernetes.kinds import (
     Kind,
     manifests,
 )
-from goodput_exporter.sources.kubernetes.objects import Pod, identity, plain
+from goodput_exporter.sources.kubernetes.lean import identity, plain
+from goodput_exporter.sources.kubernetes.pod_objects import Pod
 from goodput_exporter.sources.kubernetes.store import Store
 from goodput_exporter.sources.kubernetes.troubles import ApiError, Trouble
 from tests.fakes.kube_objects import Json, event, job, node, pod

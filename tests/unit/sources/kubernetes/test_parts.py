@@ -18,7 +18,7 @@ from goodput_exporter.sources.kubernetes.changes import Change, ChangeQueue, Ver
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.decoding import Page
 from goodput_exporter.sources.kubernetes.listing import pages
-from goodput_exporter.sources.kubernetes.objects import Pod
+from goodput_exporter.sources.kubernetes.pod_objects import Pod
 from goodput_exporter.sources.kubernetes.troubles import (
     ApiError,
     Status,

@@ -10,7 +10,7 @@ import pytest
 from goodput_exporter.sources.kubernetes.changes import Change
 from goodput_exporter.sources.kubernetes.decoding import Reader
 from goodput_exporter.sources.kubernetes.kinds import PODS, Kind, followed
-from goodput_exporter.sources.kubernetes.objects import plain
+from goodput_exporter.sources.kubernetes.lean import plain
 from goodput_exporter.sources.kubernetes.store import Store
 from goodput_exporter.sources.workloads.lookups import holders
 from goodput_exporter.sources.workloads.tracker import Tracker
