@@ -1,4 +1,4 @@
-"""What all Kubernetes objects have in common, as lean structs: name, owner, condition."""
+"""What all Kubernetes objects have in common, as lean structs: names and conditions."""
 
 from __future__ import annotations
 
