@@ -25,7 +25,13 @@ from goodput_exporter.exposition.lookups import (
     snapshot_of,
 )
 from goodput_exporter.exposition.web.headline import Figure, Moment
-from goodput_exporter.exposition.web.rows import MOST_RUNS, gpu_rows, run_rows
+from goodput_exporter.exposition.web.rows import (
+    MOST_RUNS,
+    gpu_rows,
+    legend,
+    run_rows,
+)
+from goodput_exporter.exposition.web.summary import summary
 from goodput_exporter.exposition.web.views import run_page
 from goodput_exporter.exposition.windows import History, default_window
 
@@ -84,10 +90,13 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
         except RefusedError as refused:
             return refusal(refused)
         if last_list is None or last_list[0] is not snapshot:
+            rows = run_rows(snapshot)
             body = render(
                 "runs.html",
                 snapshot=snapshot,
-                runs=run_rows(snapshot),
+                summary=summary(snapshot),
+                legend=legend(rows),
+                runs=rows,
                 more_runs=max(0, len(snapshot.runs) - MOST_RUNS),
                 gpus=gpu_rows(snapshot),
             )

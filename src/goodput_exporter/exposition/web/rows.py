@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goodput_exporter.analysis.figures import ABSENT, STATE_NAME, percent, shown
@@ -15,6 +16,7 @@ from goodput_exporter.exposition.answers import (
 )
 from goodput_exporter.exposition.web import words
 from goodput_exporter.exposition.web.charts import strip
+from goodput_exporter.exposition.web.summary import first_thing
 from goodput_exporter.exposition.windows import (
     LIFETIME,
     default_window,
@@ -29,6 +31,16 @@ MOST_RUNS = 200
 def run_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return one line per run, those that need attention first."""
     return [_row(view) for view in by_attention(snapshot)[:MOST_RUNS]]
+
+
+def legend(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the states that the bars of some rows show, in the order of the book."""
+    shown_here = {bar["class"] for row in rows for bar in row["strip"]}
+    return [
+        {"name": STATE_NAME[state], "css": css}
+        for state, css in words.STATE_CLASS.items()
+        if css in shown_here
+    ]
 
 
 def gpu_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -55,6 +67,7 @@ def _row(view: RunView) -> dict[str, Any]:
         "since_ns": view.state_since_ns,
         "why": shown(view.why),
         "outcome": view.outcome,
+        "first": first_thing(view),
         "attention": loses_time_now(view) or view.outcome == "failed",
         "devices": words.devices(view.asked_devices, gpus=view.devices_are_gpus),
         "goodput": percent(reading.layers.goodput),

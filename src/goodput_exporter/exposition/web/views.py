@@ -26,6 +26,7 @@ from goodput_exporter.exposition.web.charts import (
 )
 from goodput_exporter.exposition.web.headline import headline, observed_wall_ns
 from goodput_exporter.exposition.web.rows import state_mark
+from goodput_exporter.exposition.web.summary import first_thing
 from goodput_exporter.exposition.windows import Reading, book
 
 MOST_ROWS = 500
@@ -54,6 +55,7 @@ def run_page(view: RunView, reading: Reading) -> dict[str, Any]:
         "view": view,
         "state": state_mark(view),
         "why": shown(view.why),
+        "first": first_thing(view),
         "window": reading.window,
         "span": reading.span,
         "life": lasting(book(view).length_ns),
