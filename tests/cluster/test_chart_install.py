@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.cluster.api import Api, Json
 from tests.cluster.control_plane import ControlPlane
@@ -33,8 +34,8 @@ NAMESPACED = (
 OURS = "labelSelector=app.kubernetes.io/part-of=goodput-exporter"
 
 
-def helm(plane: ControlPlane, *words: str) -> str:
-    """Run Helm as the cluster's administrator; return what it warns of."""
+def helm(plane: ControlPlane, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Helm as the cluster's administrator; return what it says."""
     done = subprocess.run(
         (program("helm"), *words),
         env={**os.environ, "KUBECONFIG": str(plane.folder / "admin.conf")},
@@ -44,25 +45,19 @@ def helm(plane: ControlPlane, *words: str) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return done.stderr
+    return done
 
 
 @contextmanager
-def installed(plane: ControlPlane, namespace: str, *words: str) -> Iterator[str]:
-    """Install the chart; yield what Helm warned of, and uninstall it at the end."""
+def installed(
+    plane: ControlPlane, namespace: str, *words: str, chart: Path = CHART
+) -> Iterator[str]:
+    """Install a chart; yield what Helm warned of, and uninstall it at the end."""
     name = "goodput-exporter"
-    warned = helm(
-        plane,
-        "install",
-        name,
-        str(CHART),
-        "-n",
-        namespace,
-        "--create-namespace",
-        *words,
-    )
+    place = ("-n", namespace, "--create-namespace")
+    done = helm(plane, "install", name, str(chart), *place, *words)
     try:
-        yield warned
+        yield done.stderr
     finally:
         helm(plane, "uninstall", name, "-n", namespace, "--wait")
 
