@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Final, Protocol
 
 from goodput_exporter.errors import SourceUnavailableError
@@ -13,9 +14,15 @@ from goodput_exporter.sources.kubernetes.leases import Lease
 
 RENEWALS: Final = 6
 """Renewals within one lease: two may fail in a row, and a third be slow."""
+LOOKS: Final = 12
+"""Looks within one lease of a replica that waits: what it sees late, it takes late."""
 SAFE_SHARE: Final = 2 / 3
-"""Of a lease after its last renewal, the part in which its holder believes in it. The
-rest is for others' clocks, which may run faster, and for a tick under way."""
+"""Of a lease after its last renewal, the part in which its holder believes in it."""
+TAKEN_SHARE: Final = 3 / 4
+"""Of a lease after a renewal was seen, the part after which another takes it. The
+rest of the lease is for seeing it late, and for opening the ledger: the whole of a
+take-over fits into one lease. What is between the two parts is for clocks that run
+faster, and for a tick under way; a longer one still holds the ledger's lock."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,9 +76,10 @@ class Elector(threading.Thread):
     """
     Stands for a Lease, and renews it while it is ours.
 
-    As client-go has it: a Lease is free once it has not changed for its own length
-    on *our* clock, so clocks need not agree. Whoever holds it believes so for two
-    thirds of that after it *began* to renew it, and no longer, whatever hangs.
+    As client-go has it: a Lease is free once it has not changed for a time on *our*
+    clock, so clocks need not agree. It is counted from when the change was *read*, so
+    a slow answer only adds to it. Whoever holds the Lease believes so for a shorter
+    time after it *began* to renew it, and no longer, whatever hangs.
 
     Args:
         leases: The Lease.
@@ -118,7 +126,7 @@ class Elector(threading.Thread):
                 self._say_once(exc)
             except Exception:  # noqa: BLE001 - this thread's one, with traceback
                 _log.exception("the lease cannot be looked after; it is tried again")
-            self._stop_asked.wait(self._seconds / RENEWALS)
+            self._stop_asked.wait(self.pause_seconds())
 
     def step(self) -> None:
         """
@@ -130,8 +138,8 @@ class Elector(threading.Thread):
         began = self._monotonic()
         found = self._leases.read()
         if _differs(found, self._seen) or not found.version:
-            self._seen, self._seen_at = found, began
-        if not self._may_take(found, began):
+            self._seen, self._seen_at = found, self._monotonic()
+        if not self._is_free():
             self._ours_until = 0.0
             return
         written = self._leases.write(self._ours(found))
@@ -144,6 +152,14 @@ class Elector(threading.Thread):
         self._is_lost = False
         if not was_leader:
             _log.info("this replica leads", extra={"replica": self._me})
+
+    def pause_seconds(self) -> float:
+        """Return how long until the next look: no later than the Lease is free."""
+        if self.is_leader:
+            return self._seconds / RENEWALS
+        left_s = self._free_at() - self._monotonic()
+        often_s = self._seconds / LOOKS
+        return min(left_s, often_s) if left_s > 0 else often_s
 
     def stop(self) -> None:
         """Stand no more; the Lease is let go, so that nobody has to wait it out."""
@@ -158,17 +174,22 @@ class Elector(threading.Thread):
             except SourceUnavailableError as exc:
                 _log.warning("the lease could not be let go, it runs out: %s", exc)
 
-    def _may_take(self, found: Lease, now: float) -> bool:
-        if found.holder in {"", self._me}:
-            return True
-        return now >= self._seen_at + max(found.seconds, self._seconds)
+    def _is_free(self) -> bool:
+        """Tell whether the Lease as it was seen may be taken by us."""
+        is_nobodys = self._seen.holder in {"", self._me}
+        return is_nobodys or self._monotonic() >= self._free_at()
+
+    def _free_at(self) -> float:
+        """Return when another's Lease may be taken, if it does not change."""
+        longest_s = max(self._seen.seconds, self._seconds)
+        return self._seen_at + longest_s * TAKEN_SHARE
 
     def _ours(self, found: Lease) -> Lease:
         now = self._leases.now()
         is_new = found.holder != self._me
         return Lease(
             self._me,
-            max(1, round(self._seconds)),
+            ceil(self._seconds),
             now,
             now if is_new else found.acquired,
             found.transitions + (is_new and bool(found.version)),

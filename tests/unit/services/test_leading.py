@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from goodput_exporter.errors import SourceUnavailableError
-from goodput_exporter.services.leading import SAFE_SHARE, Alone, Elector
-from goodput_exporter.sources.kubernetes.leases import Lease
+from goodput_exporter.services.leading import (
+    LOOKS,
+    SAFE_SHARE,
+    TAKEN_SHARE,
+    Alone,
+    Elector,
+)
+from tests.fakes.leases import Hands, Paper
 
 SECONDS = 15.0
-
-
-@dataclass
-class Hands:
-    """A clock that a test moves."""
-
-    at: float = 1000.0
-
-    def __call__(self) -> float:
-        """Return where they stand."""
-        return self.at
-
-
-@dataclass
-class Paper:
-    """A Lease that several replicas write, as the API server keeps it."""
-
-    clock: Hands
-    lease: Lease = field(default_factory=Lease)
-    is_away: bool = False
-
-    def now(self) -> str:
-        """Return the present."""
-        return str(self.clock.at)
-
-    def read(self) -> Lease:
-        """Return the Lease."""
-        if self.is_away:
-            msg = "the API server is away"
-            raise SourceUnavailableError(msg)
-        return self.lease
-
-    def write(self, lease: Lease) -> Lease | None:
-        """Take the Lease, unless it was read in another version."""
-        self.read()
-        if lease.version != self.lease.version:
-            return None
-        self.lease = replace(lease, version=str(int(lease.version or 0) + 1))
-        return self.lease
 
 
 def two() -> tuple[Hands, Paper, Elector, Elector]:
@@ -91,6 +58,29 @@ def test_a_leader_that_is_cut_off_ceases_before_the_other_begins() -> None:
     assert paper.lease.holder == "b"
     believed_s = 0.5 * both.index((False, False))
     assert believed_s == pytest.approx(SECONDS * SAFE_SHARE, abs=1.0)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 7.0, SECONDS])
+def test_a_dead_leaders_lease_is_taken_well_within_its_length(seconds: float) -> None:
+    """However short it is, and whenever the other looked: time is left for books."""
+    clock = Hands()
+    paper = Paper(clock)
+    one, other = (
+        Elector(paper, name, seconds=seconds, monotonic=clock) for name in ("a", "b")
+    )
+    one.step()
+    other.step()
+    clock.at += 0.01  # the other has just not seen this
+    one.step()
+    died = clock.at
+
+    while not other.is_leader:
+        clock.at += other.pause_seconds()
+        other.step()
+
+    gap_s = clock.at - died
+    shortest_s, longest_s = seconds * TAKEN_SHARE, seconds * (TAKEN_SHARE + 1 / LOOKS)
+    assert shortest_s - 0.001 <= gap_s <= longest_s + 0.001
 
 
 def test_what_is_renewed_is_not_taken_whatever_the_clocks_say() -> None:

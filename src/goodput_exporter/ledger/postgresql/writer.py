@@ -140,7 +140,7 @@ class Writer:
         if name.startswith(f"{self._me} since"):
             advice = (
                 "if that is a connection this process has lost, the server lets go of "
-                "it within a minute; else " + advice
+                "it in eleven seconds; else " + advice
             )
         return LedgerError(
             f"{self._address}: {name} writes book {self._book} already; {advice}"
