@@ -91,7 +91,7 @@ CALLED: Final[Mapping[str, str]] = MappingProxyType({"none": "no interruption"})
 
 CAUSE_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     # The hardware's are red, the scheduler's violet, the platform's green, the
-    # program's yellow to brown, people's blue; what nobody knows is grey.
+    # program's yellow to brown, people's pink; what nobody knows is grey.
     _shades(
         (Cause.NODE_LOST, Cause.GPU_LOST, Cause.GPU_ERROR),
         *("#d8384a", "#ea7b81", "#f5b3b2"),
@@ -113,7 +113,7 @@ CAUSE_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
         (Cause.HANG, Cause.OOM_KILLED, Cause.APPLICATION_ERROR),
         *("#ff8240", "#f0c264", "#96611b"),
     )
-    | _shades((Cause.USER, Cause.PLANNED), "#4f93f7", "#a9ccff")
+    | _shades((Cause.USER, Cause.PLANNED), "#e46ba2", "#f7c6dc")
     | _shades(
         (Cause.NONE, Cause.OTHER, Cause.UNKNOWN), *("#b3ad9f", "#7f796b", "#5c6773")
     )

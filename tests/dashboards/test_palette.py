@@ -19,6 +19,7 @@ from dashboards.vocabulary import CLOSED
 from goodput_exporter import report
 from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.states import RunState
+from goodput_exporter.report.pictures import CAUSES, THE_REST, cause_kind
 from tests.unit.exposition.test_pages_colours import (
     CLEARLY_APART,
     SIGHTS,
@@ -41,14 +42,14 @@ def test_a_state_has_the_colour_of_the_page() -> None:
     assert differ == set(ON_BOTH_GROUNDS)
 
 
-def test_the_report_has_the_colours_of_the_page() -> None:
-    """On both grounds; the two files are written apart."""
+def test_a_cause_has_one_colour_in_every_report_and_dashboard() -> None:
+    """Who compares two weeks need not read the legends; few are in one picture."""
     css = REPORT.read_text(encoding="utf-8")
-    found = re.findall(r"--state-([a-z-]+): (#[0-9a-f]{6})", css)
-    half = len(found) // 2
+    found = dict(re.findall(r"\.(cause-[a-z-]+) \{ --c: (#[0-9a-f]{6}); \}", css))
 
-    assert dict(found[:half]) == colours("light")
-    assert dict(found[half:]) == colours("dark")
+    assert found.keys() == {cause_kind(c, 0) for c in CAUSE_COLOURS} | {THE_REST}
+    assert {c: found[cause_kind(c, 0)] for c in CAUSE_COLOURS} == dict(CAUSE_COLOURS)
+    assert cause_kind("hang", CAUSES) == THE_REST
 
 
 def test_everything_closed_has_a_colour() -> None:

@@ -71,7 +71,7 @@ def _told(made: Sheet) -> dict[str, Any]:
         },
         "states": [_state(line, whole.states) for line in whole.states],
         "causes": [
-            _cause(line, whole.causes, f"cause-{min(place, pictures.CAUSES)}")
+            _cause(line, whole.causes, pictures.cause_kind(line.name, place))
             for place, line in enumerate(sorted(whole.causes, key=lambda c: -c.gpu_ns))
         ],
         "total": _line(whole.total),

@@ -33,6 +33,7 @@ BARS: Final = 480
 PLOT: Final = 200
 """Height of a picture of columns."""
 CAUSES: Final = 7
+THE_REST: Final = "cause-rest"
 """Causes with a colour of their own; the eighth is all others."""
 STRIPS: Final = 12
 LABELS: Final = 8
@@ -127,6 +128,11 @@ def timeline(made: Sheet) -> Picture | None:
     )
 
 
+def cause_kind(cause: str, place: int) -> str:
+    """Return a cause's class: the same in every report, but few in one picture."""
+    return f"cause-{cause.replace('_', '-')}" if place < CAUSES else THE_REST
+
+
 def badput_by_cause(made: Sheet) -> Picture | None:
     """Stack the bad GPU time of each period by cause, the costliest at the bottom."""
     total: dict[Cause, int] = {}
@@ -137,7 +143,7 @@ def badput_by_cause(made: Sheet) -> Picture | None:
     highest = max((period.bad_gpu_ns for period in made.periods), default=0)
     if not order or not highest:
         return None
-    kinds = {cause: f"cause-{min(place, CAUSES)}" for place, cause in enumerate(order)}
+    kinds = {cause: cause_kind(cause, place) for place, cause in enumerate(order)}
     boxes: list[Box] = []
     step = (WIDTH - AXIS) / len(made.periods)
     for index, period in enumerate(made.periods):
@@ -156,7 +162,7 @@ def badput_by_cause(made: Sheet) -> Picture | None:
             boxes.append(_placed(box, index, step))
     keys = [Key(CAUSE_NAME[cause.value], kinds[cause]) for cause in order[:CAUSES]]
     if len(order) > CAUSES:
-        keys.append(Key("other causes", f"cause-{CAUSES}"))
+        keys.append(Key("other causes", THE_REST))
     return Picture(
         f"Lost GPU-hours per {made.grain}, by cause",
         PLOT + 24,
