@@ -275,10 +275,22 @@ def _before_rollback(life: Life, report: RankReport, restored: int, count: int) 
     return max(0, count - max(0, report.step - restored))
 
 
+def _age_of_last(life: Life, report: RankReport, position_ns: int) -> int:
+    """
+    Return how long ago a step ended whose age the rank does not tell.
+
+    Where it has begun another step since its last report, that is when. Where it
+    only counts, within one long phase, the step has just ended.
+    """
+    began_anew = report.phase_age_ns < position_ns - life.reported_ns
+    is_stepping = report.phase is Phase.TRAIN_STEP
+    return report.phase_age_ns if is_stepping and began_anew else 0
+
+
 def _step_mark(life: Life, report: RankReport, count: int, position_ns: int) -> Mark:
     age_ns = report.step_age_ns
     if age_ns is None:
-        age_ns = report.phase_age_ns if report.phase is Phase.TRAIN_STEP else 0
+        age_ns = _age_of_last(life, report, position_ns)
     at_ns = min(position_ns, max(position_ns - age_ns, life.mark_ns))
     life.mark_ns = at_ns
     advanced = count

@@ -55,6 +55,33 @@ def laid(life: Life) -> list[tuple[float, float, str]]:
     ]
 
 
+def test_steps_that_are_only_counted_end_when_they_are_told() -> None:
+    """
+    A loop of somebody else's enters its phase once and sends its step number.
+
+    Its phase is as old as training itself, and says nothing of the last step.
+    """
+    said = [
+        replace(stepping(k, 10.0 * k, k, k), steps_done=None, step_age_ns=None)
+        for k in range(1, 5)
+    ]
+
+    _, marks, _ = tell(*said)
+
+    told = [(mark.at_ns / S - 1000, mark.step) for mark in marks]
+    assert told == [(10.0, 1), (20.0, 2), (30.0, 3), (40.0, 4)]
+
+
+def test_a_step_ended_when_the_next_one_began() -> None:
+    """A loop that enters its phase anew with each step tells so without an age."""
+    first = replace(stepping(1, 10, 1, 1), step_age_ns=None)
+    begun = report(2, 20, Phase.TRAIN_STEP, 4, train_step=20)
+
+    _, marks, _ = tell(first, replace(begun, step=2))
+
+    assert [mark.at_ns / S - 1000 for mark in marks][1:] == [16.0]
+
+
 def test_a_life_begins_as_long_ago_as_it_is_old() -> None:
     """Its first report may come late."""
     life = born(report(4, 30, Phase.INIT, 30, init=30))
