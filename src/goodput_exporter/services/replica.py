@@ -34,6 +34,7 @@ from goodput_exporter.services.cluster_access import (
     namespace_of,
 )
 from goodput_exporter.services.from_settings import tokens_of, write_audit
+from goodput_exporter.services.garbage import Sweeping
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.own_health import of_ticks
 from goodput_exporter.services.pod_label import PodLabel
@@ -111,6 +112,7 @@ class Replica:
         self._books: Books | None = None
         self._trouble = ""
         self._pace = Pace()
+        self._sweeping = Sweeping()
         self._ticker = Ticker(self._tick, settings.books.tick_seconds)
 
     def serve(self) -> None:
@@ -170,6 +172,7 @@ class Replica:
             snapshot = self._books.tick(pace)
         self._page.render(snapshot)
         self._latest = snapshot
+        self._sweeping.settle()
 
     def _change(self) -> None:
         """Begin to lead, or cease to, as the Lease says."""
