@@ -17,8 +17,9 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.ledger.store import open_ledger
+from goodput_exporter.services.asked_reports import Asked
 from goodput_exporter.services.ledger_past import LedgerPast
-from goodput_exporter.services.report_commands import Asked, report
+from goodput_exporter.services.report_commands import report
 from tests.fakes.cluster import Pod, Raw, Story, job, ns
 from tests.fakes.office import books_on
 from tests.fakes.preempting import evicted, preempted, queued, told_to_make_room

@@ -29,6 +29,7 @@ from goodput_exporter.errors import (
 )
 from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.one_run import RunReader
+from goodput_exporter.services.asked_reports import price_book_of
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.costs_csv import Bills, in_csv
 from goodput_exporter.services.ledger_places import reader_of
@@ -36,7 +37,6 @@ from goodput_exporter.services.merged_charges import HOUR_NS, Sums
 from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_costs import Books, Used, books_of
 from goodput_exporter.services.reading_energy import read_energy
-from goodput_exporter.services.report_commands import price_book_of
 
 READINGS: Final = 3
 """How often the books are read anew because somebody folds days meanwhile."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TextIO
 
@@ -14,11 +13,11 @@ from goodput_exporter.analysis.incident_rows import incidents_csv, incidents_jso
 from goodput_exporter.clock import LedgerClock
 from goodput_exporter.config import Settings
 from goodput_exporter.ledger.ledger import Reader
+from goodput_exporter.services.asked_reports import Asked, asked_of, pricing_of
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
-from goodput_exporter.services.report_commands import Asked, pricing_of
 
 TEXTS: Final = MappingProxyType({"csv": incidents_csv, "json": incidents_json})
 
@@ -32,19 +31,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         BadInputError: No run goes by the name.
         LedgerError: The ledger cannot be read, or the file not written.
     """
-    said = vars(chosen)
-    asked = Asked(
-        names=tuple(said["run"] or ()),
-        begins=said["from"],
-        ends=said["to"],
-        last=said["last"],
-        format=said["format"] or "csv",
-        out=None if said["out"] is None else Path(said["out"]),
-        view=said["view"] or View.SETTLED.value,
-        prices=None if said["prices"] is None else Path(said["prices"]),
-        gpu_model=said["gpu_model"],
-        node_pool=said["node_pool"],
-    )
+    asked = asked_of(chosen, "csv")
     with closing(reader_of(settings)) as ledger:
         found = incidents(ledger, asked, LedgerClock().now_ns())
     write_text(TEXTS[asked.format](found), asked.out, out)

@@ -16,8 +16,9 @@ from goodput_exporter.ledger.gpu_lines import GpuBatch
 from goodput_exporter.ledger.ledger import Archive, Batch
 from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.report.markdown import markdown
+from goodput_exporter.services.asked_reports import Asked
 from goodput_exporter.services.ledger_past import LedgerPast
-from goodput_exporter.services.report_commands import Asked, report
+from goodput_exporter.services.report_commands import report
 from tests.fakes.apps import app_with
 from tests.fakes.asking import get
 from tests.fakes.bills import H100
