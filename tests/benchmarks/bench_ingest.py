@@ -17,54 +17,29 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
-import random
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median, quantiles
 
-import msgspec
-
 from goodput_exporter.domain.observations import RankReport
-from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.ingest.app import ingest_app
 from goodput_exporter.ingest.inbox import Inbox
 from goodput_exporter.ingest.senders import from_this_machine
 from goodput_exporter.ledger.store import SqliteLedger, open_ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
-from goodput_exporter.wire.answers import PATH
-from goodput_exporter.wire.frames import (
-    CONTENT_TYPE,
-    MARK,
-    PREFIX,
-    VERSION,
-    Header,
-    encode_frame,
-    split,
-)
-from goodput_exporter.wire.kinds import Observation
-from tests.benchmarks.bench_push import NO_LIMITS, batch
+from goodput_exporter.services.web import collect_seldom
+from tests.benchmarks.bench_push import NO_LIMITS
+from tests.benchmarks.pushing_agents import EVERY_S, Measured, measure
 from tests.fakes.aggregator import serving
-from tests.fakes.observations import node
 from tests.fakes.office import books_on
 
-AGENTS, EVERY_S, SECONDS = 10_000, 5.0, 20
-TOLD_S = 1.0
-"""How often, about, the one rank reports whose way to its view is timed."""
-GPUS_ONLY = next(split(batch(1)))
-
-
-@dataclass(slots=True)
-class Waits:
-    """Seconds from a push to its answer, and pushes that were refused."""
-
-    seconds: list[float] = field(default_factory=list)
-    refused: int = 0
+AGENTS, SECONDS = 10_000, 20
 
 
 @dataclass(slots=True)
@@ -73,12 +48,13 @@ class Served:
     What the server has done since it was asked last.
 
     Args:
-        cpu_seconds: Of the whole process.
+        cpu_seconds: Of the whole process. *tick_seconds*: of its ticks alone.
         ages: Seconds from a report to the view that shows it.
         size: Of the ledger, in bytes.
     """
 
     cpu_seconds: float
+    tick_seconds: float
     pushes: int
     commits: int
     ages: list[float]
@@ -95,6 +71,7 @@ class Aggregator:
         self.inbox = Inbox({})
         self.ages: list[float] = []
         self._shown_step = 0
+        self._tick_seconds = 0.0
         self._stop = threading.Event()
 
     def tick_on(self) -> None:
@@ -103,6 +80,7 @@ class Aggregator:
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             due += 1.0
             self.tick()
+            self._tick_seconds = time.thread_time()
 
     def tick(self) -> None:
         """Do what the aggregator does, without a cluster."""
@@ -130,12 +108,18 @@ class Aggregator:
         ages, self.ages = self.ages, []
         size = sum(path.stat().st_size for path in self._folder.iterdir())
         return Served(
-            time.process_time(), self.inbox.applied, self.books.commits, ages, size
+            time.process_time(),
+            self._tick_seconds,
+            self.inbox.applied,
+            self.books.commits,
+            ages,
+            size,
         )
 
 
 def serve(folder: str, pipe: Connection) -> None:
     """Run the server; tell its port, and what it has done when asked."""
+    collect_seldom()
     whole = Aggregator(Path(folder))
     app = ingest_app(
         take=whole.inbox.take,
@@ -167,98 +151,6 @@ def server() -> Iterator[tuple[int, Connection]]:
             process.join()
 
 
-async def agents(port: int, count: int, seconds: float) -> Waits:
-    """Let so many agents push for a while, each in its turn."""
-    waits, until = Waits(), time.monotonic() + seconds
-    dice = random.Random(1)  # noqa: S311 - spreads agents over the period, no secret
-    everyone = [
-        agent(port, number, dice.uniform(0, EVERY_S), until, waits)
-        for number in range(count)
-    ]
-    await asyncio.gather(told(port, until, dice), *everyone)
-    return waits
-
-
-async def agent(
-    port: int, number: int, begins_s: float, until: float, waits: Waits
-) -> None:
-    """Push what a node's GPUs do, again and again, over one connection."""
-    name, life = f"node-{number:05d}", life_now()
-    due, sequence = time.monotonic() + begins_s, 0
-    await asyncio.sleep(begins_s)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.monotonic() < until:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        due, sequence = due + EVERY_S, sequence + 1
-        began = time.monotonic()
-        body = framed(msgspec.structs.replace(
-            GPUS_ONLY.header, agent=name, node=name, epoch=life, sequence=sequence
-        ))  # fmt: skip
-        waits.refused += not await post(reader, writer, body)
-        waits.seconds.append(time.monotonic() - began)
-    writer.close()
-
-
-def framed(header: Header) -> bytes:
-    """Return a frame of the same GPUs under another header, at little cost."""
-    head, body = msgspec.msgpack.encode(header), GPUS_ONLY.body
-    return PREFIX.pack(MARK, VERSION, len(head), len(body)) + head + body
-
-
-def life_now() -> str:
-    """Return a name for what begins now: an agent's epoch, a rank's incarnation."""
-    return f"{time.time_ns():016x}"
-
-
-async def told(port: int, until: float, dice: random.Random) -> None:
-    """Be the one rank whose way from its report to its view is timed."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    life, began_ns, sequence = life_now(), time.time_ns(), 0
-    while time.monotonic() < until:
-        sequence += 1
-        seen = node(1, ranks=1, gpus=0)
-        now_ns = time.time_ns()
-        reports = [as_of(each, life, now_ns, began_ns, sequence) for each in seen]
-        body = encode_frame(
-            reports, agent="told", node="told", epoch=life, sequence=sequence, made_ns=1
-        )
-        await post(reader, writer, body)
-        # Not in step with the ticks, which answer once a second.
-        await asyncio.sleep(dice.uniform(0, 2 * TOLD_S))
-    writer.close()
-
-
-def as_of(
-    seen: Observation, life: str, now_ns: int, began_ns: int, sequence: int
-) -> Observation:
-    """Date a report, and number its step by the millisecond."""
-    if not isinstance(seen, RankReport):
-        return seen
-    up_ns = now_ns - began_ns + NS_PER_SECOND
-    seen.at_ns, seen.up_ns, seen.seq = now_ns, up_ns, sequence
-    seen.incarnation = life
-    seen.run_id, seen.role, seen.rank, seen.world_size = "told", "trainer", 0, 1
-    seen.step, seen.steps_done = now_ns // 1_000_000, sequence
-    seen.step_age_ns, seen.phase_age_ns = 0, 0
-    seen.cum_ns = {seen.phase: up_ns}
-    return seen
-
-
-async def post(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
-) -> bool:
-    """Send one push and wait for its answer."""
-    writer.write(
-        f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\n"
-        f"content-length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    await reader.readexactly(length)
-    return b" 200 " in head
-
-
 def main() -> None:
     """Let everyone connect, then measure for a while."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -266,29 +158,25 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=SECONDS)
     asked = parser.parse_args()
     with server() as (port, pipe):
-        # One period to connect and to be heard of; what follows is the steady state.
-        asyncio.run(agents(port, asked.agents, EVERY_S))
-        before = _ask(pipe)
-        began, mine = time.monotonic(), time.process_time()
-        waits = asyncio.run(agents(port, asked.agents, asked.seconds))
-        took, mine = time.monotonic() - began, time.process_time() - mine
-        after = _ask(pipe)
-    show(asked.agents, waits, before, after, took, mine)
+        seen = asyncio.run(
+            measure(port, asked.agents, asked.seconds, lambda: _ask(pipe))
+        )
+    show(asked.agents, seen)
 
 
-def show(  # noqa: PLR0913, PLR0917 - what was measured
-    count: int, waits: Waits, before: Served, after: Served, took: float, mine: float
-) -> None:
+def show(count: int, seen: Measured[Served]) -> None:
     """Print what one server did for so many agents."""
+    before, after, took = seen.before, seen.after, seen.took_s
     pushes, cpu = after.pushes - before.pushes, after.cpu_seconds - before.cpu_seconds
-    rate = pushes / took
+    ticks = after.tick_seconds - before.tick_seconds
     each = cpu / pushes * 1e6
-    cuts = quantiles(waits.seconds, n=100)
+    cuts = quantiles(seen.seconds, n=100)
     ages = after.ages or [float("nan")]
-    print(f"{count} agents, {pushes} pushes in {took:.0f} s: {rate:.0f} a second")  # noqa: T201 - it prints
+    print(f"{count} agents, {pushes} pushes in {took:.0f} s: {pushes / took:.0f} a s")  # noqa: T201 - it prints
     print(f"server: {cpu / took:.0%} of a core, {each:.0f} us CPU a push")  # noqa: T201 - see above
+    print(f"  of which its ticks {ticks / pushes * 1e6:.0f} us")  # noqa: T201 - see above
     print(f"at {AGENTS / EVERY_S:.0f} a second: {each * AGENTS / EVERY_S / 1e6:.0%}")  # noqa: T201 - see above
-    print(f"agents: {mine / took:.0%} of a core, {waits.refused} refused")  # noqa: T201 - see above
+    print(f"agents: {seen.cpu_s / took:.0%} of a core, {seen.refused} refused")  # noqa: T201 - see above
     print(f"acknowledged after {cuts[49]:.2f} s (p50), {cuts[98]:.2f} s (p99)")  # noqa: T201 - see above
     print(  # noqa: T201 - see above
         f"a report's age when its view shows it: {median(ages):.2f} s "

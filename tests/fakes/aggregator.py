@@ -22,6 +22,7 @@ from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.ingest.requests import App
 from goodput_exporter.ingest.senders import Who, from_this_machine
 from goodput_exporter.services.courier import Reply
+from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS
 from goodput_exporter.services.web import Engine, compiled
 from goodput_exporter.wire import answers, frames
 from goodput_exporter.wire.kinds import Observation
@@ -215,6 +216,7 @@ def serving(app: App, port: int = 0, engine: Engine | None = None) -> Iterator[i
         loop=engine.loop,
         http=engine.http,
         ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config, ready.set)
     listening = socket.socket()

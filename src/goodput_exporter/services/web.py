@@ -10,7 +10,7 @@ from typing import Final
 
 MOST_HEAD_BYTES: Final = 65_536
 """Of one request's head; h11's own bound, which the compiled parser lacks."""
-YOUNG_OBJECTS: Final = 20_000
+YOUNG_OBJECTS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)

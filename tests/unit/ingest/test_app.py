@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
 from collections.abc import Mapping
@@ -327,3 +329,30 @@ def test_a_report_arrives_with_every_field() -> None:
     desk.push(batch(1, [report(3, 7)]), client=None)
 
     assert desk.books.observations() == [report(3, 7)]
+
+
+def test_what_a_push_leaves_behind_is_in_no_cycle() -> None:
+    """The aggregator's collector looks seldom; commits leave a little, pushes none."""
+    pushes = 200
+    desk = Desk(commits=False, limits=Limits(requests_burst=2 * pushes))
+
+    async def together(first: int) -> None:
+        each = range(first, first + pushes)
+        tasks = [asyncio.ensure_future(desk.pushed(batch(n))) for n in each]
+        while desk.inbox.waiting < pushes:  # noqa: ASYNC110 - a turn for each of them
+            await asyncio.sleep(0)
+        desk.books.commit(desk.inbox)
+        desk.books.applied.clear()
+        await asyncio.gather(*tasks)
+
+    async def garbage() -> int:
+        await together(1)
+        gc.collect()
+        gc.disable()
+        try:
+            await together(1 + pushes)
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert asyncio.run(garbage()) < pushes
