@@ -89,7 +89,7 @@ ORDER_OF_STATES = (
     _(
         "4.5",
         "who starts up beside ranks that step on stops them",
-        "tiling",
+        "grid",
         "if not life.starts_up_at(line_ns + 1)] or lives",
         "] or lives",
         of.six_of_eight_go_on,
@@ -431,9 +431,9 @@ VIEWS = (
     _(
         "6",
         "rank 0 alone counts",
-        "tiling",
-        "_lay_window(fold, members, end_ns, rules)\n    check_stall",
-        "_lay_window(fold, members[:1], end_ns, rules)\n    check_stall",
+        "grid",
+        "_lay_window(fold, members, end_ns, rules)\n        check_stall",
+        "_lay_window(fold, members[:1], end_ns, rules)\n        check_stall",
         of.ranks_that_wait,
     ),
     _(

@@ -11,6 +11,8 @@ from tests.fakes.simulation import Workload, simulate
 from tests.fakes.stories import START_S, Observer
 
 INIT_S = 20.0
+SILENCE_S = 70.0
+"""The settle delay and the grace: the last window is whole when all are silent."""
 
 
 def lockstep(
@@ -24,9 +26,9 @@ def lockstep(
 
 
 def watched(ranks: list[Rank]) -> Observer:
-    """Watch until all has been said and decided."""
+    """Watch until all has been said, and nobody waits for more."""
     seen: list[RunObservation] = told(ranks, [])
-    return Observer().watch(seen, ranks[0].ends_s).settle()
+    return Observer().watch(seen, ranks[0].ends_s).settle(SILENCE_S)
 
 
 def per_device(story: Observer) -> dict[str, float]:
@@ -73,14 +75,30 @@ def test_steps_much_shorter_than_the_window_understate_alternating_stalls() -> N
     assert story.conserves()
 
 
-def test_the_same_stalls_ten_times_as_long_are_seen_whole() -> None:
-    """Ten stalls of one rank, then ten of the other, over several windows."""
+def test_stalls_of_both_ranks_in_one_window_count_as_the_longer_ones() -> None:
+    """
+    Ten stalls of a second of one rank, then ten of half a second of the other.
+
+    The window in which they meet has three of the one and seven of the other: it
+    shows 3.5 s of 6.5 s, and the windows around it all of theirs.
+    """
     waits = {(1, step): 1.0 for step in range(10)}
     waits |= {(0, step): 0.5 for step in range(10, 20)}
 
     story = watched(lockstep(2, 20, each=0.37, waits=waits))
 
-    assert per_device(story)["data_wait"] == pytest.approx(15.0, rel=0.10)
+    assert per_device(story)["data_wait"] == pytest.approx(12.4, rel=0.02)
+    assert story.conserves()
+
+
+def test_the_same_stalls_in_windows_of_their_own_are_seen_whole() -> None:
+    """The first rank's ten stalls fill 20 s to the second; then the other's begin."""
+    waits = {(1, step): 1.0 for step in range(10)}
+    waits |= {(0, step): 0.5 for step in range(10, 20)}
+
+    story = watched(lockstep(2, 20, each=1.0, waits=waits))
+
+    assert per_device(story)["data_wait"] == pytest.approx(15.0, rel=0.02)
     assert story.conserves()
 
 

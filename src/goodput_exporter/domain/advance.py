@@ -8,6 +8,7 @@ from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.closing import close_if_over, reopen
 from goodput_exporter.domain.flops import flops_per_token
 from goodput_exporter.domain.fold import Fold, Turn, Waiting
+from goodput_exporter.domain.grid import Until
 from goodput_exporter.domain.hearing import JUMP_NS, extend, hear
 from goodput_exporter.domain.inferred import give_way, is_outdone, learn_bound
 from goodput_exporter.domain.late import fill_blind
@@ -48,13 +49,15 @@ def advance(
         if life.is_alive and life.said_bye:
             extend(life, line_ns, fold.durations, rules)
     for change in _turns_before(fold, line_ns):
-        lay(fold, change.at_ns, rules, hard=True)
+        lay(fold, change.at_ns, rules, until=Until.STOP)
         if change.placement is None:
             turn(fold, change, rules)
         else:
             place(fold, change.placement, rules)
     if fold.line_ns is not None and line_ns > fold.line_ns:
-        lay(fold, line_ns, rules, hard=False)
+        # What is only shown may be as new as it gets; what is booked stays.
+        until = Until.KNOWN if grace_ns is None else Until.STEPS
+        lay(fold, line_ns, rules, until=until)
     close_if_over(fold, hold_ns, rules)
     review(fold, hold_ns)
     forget_the_dead(fold)
@@ -130,7 +133,8 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
         reopen(fold)
     for mark in marks:
         fold.serial += 1
-        fold.waiting.append(Waiting(mark.at_ns, life.incarnation, fold.serial, mark))
+        said = Waiting(mark.at_ns, life.incarnation, fold.serial, mark, known_ns)
+        fold.waiting.append(said)
     if fold.line_ns is not None and known_ns < fold.line_ns:
         late_ns = min(fold.line_ns, life.reported_ns) - known_ns
         fold.book.late_ns += max(0, late_ns)

@@ -46,12 +46,18 @@ Observation = RankReport | RankExited | Placement | Evidence | Delivered
 
 @dataclass(slots=True)
 class Waiting:
-    """A mark of one rank whose instant the line has not reached."""
+    """
+    A mark of one rank whose instant the line has not reached.
+
+    Args:
+        since_ns: Position of its rank's report before: not complete by then.
+    """
 
     at_ns: int
     incarnation: str
     order: int
     mark: Mark
+    since_ns: int = 0
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from goodput_exporter.domain.advance import advance
 from goodput_exporter.domain.book import BLIND
 from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.fold import Fold, cause_of, context_of
+from goodput_exporter.domain.grid import taking_part
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
 from goodput_exporter.domain.settings import Rules
@@ -22,7 +23,6 @@ from goodput_exporter.domain.states import (
     Phase,
     RunState,
 )
-from goodput_exporter.domain.tiling import taking_part
 from goodput_exporter.domain.windows import mix
 
 LASTS_NS: Final = NS_PER_SECOND

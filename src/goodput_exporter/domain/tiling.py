@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from goodput_exporter.domain import steps as step_time
 from goodput_exporter.domain.cause_rule import WHOLE_SECOND_NS
-from goodput_exporter.domain.fold import (
-    Fold,
-    Waiting,
-    emit,
+from goodput_exporter.domain.fold import Fold, Waiting, emit
+from goodput_exporter.domain.grid import (
+    Until,
+    drop_before,
+    lay_windows,
+    take_waiting,
+    trim,
 )
 from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
@@ -18,13 +19,9 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Phase, RunState
 from goodput_exporter.domain.stepping import apply, check_stall, is_news
-from goodput_exporter.domain.windows import Mix, level, mix
-
-LITTLE_NS: Final = 1_000_000
-"""Step time of a window below a millisecond is rounding, not the start of a step."""
 
 
-def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
+def lay(fold: Fold, stop_ns: int, rules: Rules, *, until: Until) -> None:
     """
     Move the line towards *stop_ns*.
 
@@ -32,8 +29,9 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
         fold: Changed in place.
         stop_ns: Where the run's make-up changes, or where reports end.
         rules: The settings.
-        hard: The line must reach *stop_ns*, because the make-up changes there.
+        until: How near.
     """
+    hard = until is Until.STOP
     if fold.line_ns is None or fold.ended_ns is not None:
         return
     if is_out(fold):
@@ -41,19 +39,30 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
         return
     members = _members(fold, stop_ns)
     if len(members) > 1:
-        heard_ns = max(life.reported_ns for life in members)
-        # Beyond the last word of all of them, nobody saw anything.
-        is_silent = stop_ns > heard_ns and not hard
-        until_ns = heard_ns if is_silent else stop_ns
-        _lay_windows(fold, members, until_ns, rules, hard=hard or is_silent)
-        if is_silent:
-            _cover(fold, stop_ns, RunState.UNOBSERVED)
+        _lay_crew(fold, members, stop_ns, rules, until=until)
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
     elif any(_lives_at(life, fold.line_ns) for life in fold.lives.values()):
         _cover(fold, stop_ns, RunState.UNOBSERVED)
     elif fold.placed is not None:
         _quiet(fold, stop_ns, rules, hard=hard)
+
+
+def _lay_crew(
+    fold: Fold, members: list[Life], stop_ns: int, rules: Rules, *, until: Until
+) -> None:
+    """Lay windows while two ranks speak, and what the last of them says alone."""
+    last_but_one_ns = min(sorted(life.reported_ns for life in members)[-2:])
+    if last_but_one_ns >= stop_ns:
+        lay_windows(fold, members, stop_ns, rules, until=until)
+        return
+    lay_windows(fold, members, last_but_one_ns, rules, until=Until.STOP)
+    heard_ns = min(stop_ns, max(life.reported_ns for life in members))
+    if fold.line_ns is not None and fold.line_ns < heard_ns:
+        last = max(members, key=lambda life: life.reported_ns)
+        _lay_rank(fold, last, heard_ns, rules)
+    # Beyond the last word of all of them, nobody saw anything.
+    _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
 def _quiet(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
@@ -95,7 +104,7 @@ def _cover(fold: Fold, stop_ns: int, state: RunState) -> None:
 
 def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
     """A rank is missing: the run is out, whatever the survivors report."""
-    for waiting in _take_waiting(fold, stop_ns):
+    for waiting in take_waiting(fold, stop_ns):
         life = fold.lives.get(waiting.incarnation)
         if life is None or not life.is_alive or not is_news(fold, waiting):
             # Each survivor reports the step that was under way: it is one step.
@@ -110,12 +119,12 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             count_return(fold)
             fold.active = _survivors(fold)
             fold.degraded_by = fold.incidents[-1].number if fold.incidents else None
-            _drop_before(fold, waiting.at_ns)
+            drop_before(fold, waiting.at_ns)
             apply(fold, waiting, rules)
-            lay(fold, stop_ns, rules, hard=True)
+            lay(fold, stop_ns, rules, until=Until.STOP)
             return
     _cover(fold, stop_ns, outage_state(fold))
-    _drop_before(fold, stop_ns)
+    drop_before(fold, stop_ns)
 
 
 def _may_be_older(fold: Fold, waiting: Waiting) -> bool:
@@ -137,32 +146,14 @@ def _survivors(fold: Fold) -> int:
     return min(fold.asked, max(1, sum(life.devices for life in alive)))
 
 
-def _take_waiting(fold: Fold, until_ns: int) -> list[Waiting]:
-    fold.waiting.sort(key=lambda w: (w.at_ns, w.incarnation, w.order))
-    taken = [w for w in fold.waiting if w.at_ns <= until_ns]
-    fold.waiting = fold.waiting[len(taken) :]
-    return taken
-
-
-def _drop_before(fold: Fold, line_ns: int) -> None:
-    """Forget the pieces that the line has passed."""
-    for life in fold.lives.values():
-        _trim(life, line_ns)
-
-
-def _trim(life: Life, line_ns: int) -> None:
-    pieces = life.pieces
-    passed = 0
-    while passed < len(pieces) and pieces[passed].end_ns <= line_ns:
-        passed += 1
-    del pieces[:passed]
-    if pieces and pieces[0].start_ns < line_ns:
-        pieces[0].start_ns = line_ns
-
-
 def _lay_rank(fold: Fold, life: Life, stop_ns: int, rules: Rules) -> None:
     """One reporting rank: its own order of phases is kept."""
-    for waiting in _take_waiting(fold, stop_ns):
+    for waiting in take_waiting(fold, stop_ns):
+        line_ns = fold.line_ns or 0
+        if waiting.mark.count > 1 and waiting.since_ns > line_ns:
+            # It may have been stalled before several steps came in one message.
+            _lay_pieces(fold, life, min(waiting.since_ns, waiting.at_ns))
+            check_stall(fold, rules)
         _lay_pieces(fold, life, waiting.at_ns)
         apply(fold, waiting, rules)
     _lay_pieces(fold, life, stop_ns)
@@ -170,7 +161,7 @@ def _lay_rank(fold: Fold, life: Life, stop_ns: int, rules: Rules) -> None:
 
 
 def _lay_pieces(fold: Fold, life: Life, until_ns: int) -> None:
-    _trim(life, fold.line_ns or 0)
+    trim(life, fold.line_ns or 0)
     for piece in life.pieces:
         if piece.start_ns >= until_ns:
             break
@@ -183,120 +174,4 @@ def _lay_pieces(fold: Fold, life: Life, until_ns: int) -> None:
         else:
             _cover(fold, end_ns, piece.state)
     _cover(fold, until_ns, RunState.UNOBSERVED)
-    _trim(life, until_ns)
-
-
-def _lay_windows(
-    fold: Fold, everyone: list[Life], stop_ns: int, rules: Rules, *, hard: bool
-) -> None:
-    """
-    Several ranks: the grid of rule 6, cut at completed steps.
-
-    A window ends at the last step that completes before its grid line, so
-    that it holds whole steps; a step that spans the line ends its own.
-    Without a step in sight, a whole cell of phases is booked as it goes.
-    """
-    fold.waiting.sort(key=lambda w: (w.at_ns, w.incarnation, w.order))
-    while fold.line_ns is not None and fold.line_ns < stop_ns:
-        line_ns = fold.line_ns
-        for waiting in _take_waiting(fold, line_ns):
-            apply(fold, waiting, rules)
-        members = taking_part(fold, everyone)
-        grid_ns = (line_ns // rules.window_ns + 1) * rules.window_ns
-        ends = [
-            w.at_ns
-            for w in fold.waiting
-            if w.mark.count and line_ns < w.at_ns <= stop_ns
-        ]
-        if ends:
-            before = [at_ns for at_ns in ends if at_ns <= grid_ns]
-            end_ns = before[-1] if before else ends[0]
-            if not before and _is_phases_only(fold, members, grid_ns):
-                end_ns = grid_ns
-        elif hard and stop_ns <= grid_ns:
-            end_ns = stop_ns
-        elif grid_ns <= stop_ns and _goes_as_it_is(
-            fold, members, (grid_ns, stop_ns), rules
-        ):
-            end_ns = grid_ns
-        elif hard:
-            end_ns = stop_ns
-        else:
-            break
-        # A rollback changes what the marks after it mean.
-        back = [w.at_ns for w in fold.waiting if w.mark.restored is not None]
-        end_ns = min([end_ns, *(at_ns for at_ns in back if at_ns > line_ns)])
-        _lay_window(fold, members, end_ns, rules)
-    check_stall(fold, rules)
-
-
-def taking_part(fold: Fold, lives: list[Life]) -> list[Life]:
-    """
-    Leave out who starts up beside ranks that step on: nobody waits for them.
-
-    Before the lineage's first step everybody waits for the slowest, so all
-    count; after it, step time goes before initializing (section 4).
-    """
-    if fold.last_step_ns is None or fold.last_step_ns < fold.progress.epoch_ns:
-        return lives
-    line_ns = fold.line_ns or 0
-    return [life for life in lives if not life.starts_up_at(line_ns + 1)] or lives
-
-
-def _is_phases_only(fold: Fold, members: list[Life], end_ns: int) -> bool:
-    """Tell whether a cell holds no step time and no step is under way."""
-    if fold.steps.open or fold.line_ns is None:
-        return False
-    return mix(members, fold.line_ns, end_ns).step_ns < LITTLE_NS
-
-
-def _goes_as_it_is(
-    fold: Fold, members: list[Life], ends: tuple[int, int], rules: Rules
-) -> bool:
-    """Tell whether a cell without a completed step may be booked now."""
-    grid_ns, stop_ns = ends
-    if _is_phases_only(fold, members, grid_ns):
-        return True
-    if all(life.active_ns is not None for life in members):
-        return True  # nobody will ever tell where a step ended
-    limit_ns = fold.durations.limit_ns(Phase.TRAIN_STEP, rules)
-    if limit_ns is None or fold.line_ns is None:
-        return False
-    open_ns = fold.steps.open_ns + mix(members, fold.line_ns, stop_ns).step_ns
-    return fold.steps.stalled or open_ns > limit_ns
-
-
-def _lay_window(fold: Fold, members: list[Life], end_ns: int, rules: Rules) -> None:
-    """Book one window: phases first, in table order, then its steps."""
-    start_ns = fold.line_ns or 0
-    content = mix(members, start_ns, end_ns)
-    taken = _take_waiting(fold, end_ns)
-    cursor_ns = _lay_phases(fold, content, start_ns)
-    done = [waiting for waiting in taken if is_news(fold, waiting)]
-    intervals: list[tuple[int, int]] = []
-    before_ns = start_ns
-    for waiting in done:
-        intervals.append((waiting.at_ns - before_ns, max(1, waiting.mark.count)))
-        before_ns = waiting.at_ns
-    intervals.append((end_ns - before_ns, 1))
-    shares = level(intervals, content.step_ns)
-    upcoming = dict(zip((id(waiting) for waiting in done), shares, strict=False))
-    for waiting in taken:
-        share_ns = upcoming.get(id(waiting), 0)
-        step_time.take_in(fold.steps, Span(cursor_ns, cursor_ns + share_ns))
-        cursor_ns += share_ns
-        apply(fold, waiting, rules)
-    step_time.take_in(fold.steps, Span(cursor_ns, cursor_ns + shares[-1]))
-    fold.line_ns = end_ns
-    _drop_before(fold, end_ns)
-
-
-def _lay_phases(fold: Fold, content: Mix, start_ns: int) -> int:
-    cursor_ns = start_ns
-    for state, spent_ns in (
-        *content.phases,
-        (RunState.UNOBSERVED, content.unobserved_ns),
-    ):
-        emit(fold, Span(cursor_ns, cursor_ns + spent_ns), state)
-        cursor_ns += spent_ns
-    return cursor_ns
+    trim(life, until_ns)
