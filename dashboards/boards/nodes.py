@@ -126,6 +126,7 @@ HEALTH: Final = Row(
                 f"(goodput_gpu_row_remap{{{NODES}}})",
                 bounds=ANY_IS_BAD,
             ),
+            first="Remap",
             width=12,
         ),
     ),
@@ -155,7 +156,7 @@ ERRORS: Final = Row(
         ),
         lines(
             "Memory errors",
-            "Uncorrected ECC errors of the range, and rows that were replaced.",
+            "ECC errors in this range by kind, and rows of memory that were replaced.",
             Query(
                 _grew("goodput_gpu_ecc_errors_total", "gpu_node, kind"),
                 "{{gpu_node}} {{kind}}",

@@ -13,11 +13,8 @@ draws every dashboard from a running store; ``make pictures`` starts one.
 from __future__ import annotations
 
 import argparse
-import math
 import re
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,48 +28,21 @@ from matplotlib.axes import Axes
 from dashboards.boards import BOARDS
 from dashboards.palette import CALLED
 from dashboards.soundness import panels
-from goodput_exporter.analysis.figures import duration
-from tests.dashboards.shown import asked, board
-from tests.dashboards.stores import Sample, Store
+from tests.dashboards.look import (
+    Look,
+    Panel,
+    amount,
+    empty,
+    legend,
+    units,
+    written,
+)
+from tests.dashboards.shown import board
+from tests.dashboards.stores import Store
 
-Panel = dict[str, Any]
 COLUMNS: Final = 24
 UNIT: Final = 0.62
 """Inches per unit of Grafana's grid."""
-RECENT_S: Final = 45
-THOUSAND: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """
-    What is looked at.
-
-    Args:
-        store: Whom to ask.
-        range_s: How far back panels go.
-        run: A pattern of the runs that are chosen.
-        ends: When the range ends, about, in Unix time.
-    """
-
-    store: Store
-    range_s: int = RECENT_S
-    run: str = ".*"
-    ends: float = field(default_factory=time.time)
-
-    def since(self, at: float) -> float:
-        """Return how long an instant is after the beginning, in minutes."""
-        return (at - self.ends + self.range_s) / 60
-
-    def now(self, target: Panel) -> list[Sample]:
-        """Return what a query finds now, its range ten minutes at least."""
-        range_s = max(self.range_s, 600)
-        return self.store.query(asked(target["expr"], self.run, range_s))
-
-    def over_time(self, target: Panel) -> list[Sample]:
-        """Return what a query found all the while."""
-        query = asked(target["expr"], self.run, self.range_s)
-        return self.store.query_range(query, self.range_s)
 
 
 def draw(dashboard: Mapping[str, Any], look: Look, to: Path) -> None:
@@ -118,7 +88,7 @@ def _curves(axes: Axes, panel: Panel, look: Look) -> None:
     for target in panel["targets"]:
         for series in look.over_time(target):
             values = {look.since(at): float(value) for at, value in series["values"]}
-            found.append((_legend(target, series), values))
+            found.append((legend(target, series), values))
     if not found:
         _nothing(axes, panel)
     elif is_stack:
@@ -147,7 +117,7 @@ def _curves(axes: Axes, panel: Panel, look: Look) -> None:
             frameon=False,
         )
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(lambda value, _: _amount(panel, value))
+        axes.yaxis.set_major_formatter(lambda value, _: amount(panel, value))
 
 
 def _spans(axes: Axes, panel: Panel, look: Look) -> None:
@@ -160,13 +130,13 @@ def _spans(axes: Axes, panel: Panel, look: Look) -> None:
         for at, value in series["values"]:
             shown = mapping["options"][value]
             axes.barh(row, width, left=look.since(at), color=shown["color"])
-    axes.set_yticks(range(len(found)), [_legend(target, one) for one in found])
+    axes.set_yticks(range(len(found)), [legend(target, one) for one in found])
 
 
 def _bars(axes: Axes, panel: Panel, look: Look) -> None:
     colours = _colours(panel)
     found = [
-        (_legend(target, sample), float(sample["value"][1]))
+        (legend(target, sample), float(sample["value"][1]))
         for target in panel["targets"]
         for sample in look.now(target)
     ][::-1]
@@ -176,7 +146,7 @@ def _bars(axes: Axes, panel: Panel, look: Look) -> None:
     drawn = axes.barh(range(len(found)), values, color=shades)
     axes.set_yticks([])
     axes.set_xlim(0, max([*values, 1e-9]) * 1.8)
-    said = [f" {name}  {_amount(panel, value)}" for name, value in found]
+    said = [f" {name}  {amount(panel, value)}" for name, value in found]
     axes.bar_label(drawn, said, fontsize=8)
     axes.set_xticks([])
     if not found:
@@ -187,12 +157,12 @@ def _number(axes: Axes, panel: Panel, look: Look) -> None:
     axes.axis("off")
     samples = [(one, sample) for one in panel["targets"] for sample in look.now(one)]
     found = [
-        f"{_legend(one, sample) if len(samples) > 1 else ''} "
-        f"{_amount(panel, float(sample['value'][1]))}".strip()
+        f"{legend(one, sample) if len(samples) > 1 else ''} "
+        f"{amount(panel, float(sample['value'][1]))}".strip()
         for one, sample in samples
     ]
     size = 16 if len(found) == 1 else 9
-    axes.text(0, 0.95, "\n".join(found) or _empty(panel), fontsize=size, va="top")
+    axes.text(0, 0.95, "\n".join(found) or empty(panel), fontsize=size, va="top")
 
 
 def _table(axes: Axes, panel: Panel, look: Look) -> None:
@@ -214,10 +184,10 @@ def _table(axes: Axes, panel: Panel, look: Look) -> None:
     for order in panel.get("options", {}).get("sortBy", ()):
         place = [heads[name] for name in (*labels, *values)].index(order["displayName"])
         text.sort(key=lambda row: -float(row[place] or 0))
-    units = _units(panel)
+    unit_of = units(panel)
     text = [
         [
-            _written(cell, units.get(heads[name], "")) if name in values else cell
+            written(cell, unit_of.get(heads[name], "")) if name in values else cell
             for name, cell in zip((*labels, *values), row, strict=True)
         ]
         for row in text
@@ -232,59 +202,13 @@ def _table(axes: Axes, panel: Panel, look: Look) -> None:
     drawn.set_fontsize(8)
 
 
-def _units(panel: Panel) -> dict[str, str]:
-    return {
-        override["matcher"]["options"]: one["value"]
-        for override in panel["fieldConfig"].get("overrides", ())
-        for one in override["properties"]
-        if one["id"] == "unit"
-    }
-
-
-def _written(cell: str, unit: str) -> str:
-    if not cell:
-        return ""
-    return f"{float(cell):.1%}" if unit == "percentunit" else f"{float(cell):.4g}"
-
-
 def _order(organize: Panel) -> Callable[[str], int]:
     places: dict[str, int] = organize["options"]["indexByName"]
     return lambda name: places[name]
 
 
-def _amount(panel: Panel, value: float) -> str:
-    unit = panel["fieldConfig"]["defaults"].get("unit", "")
-    if not math.isfinite(value):
-        return str(value)
-    if unit == "percentunit":
-        return f"{value:.1%}"
-    if panel["fieldConfig"]["defaults"].get("decimals") == 0:
-        return f"{value:.0f}"
-    if unit == "s":
-        return duration(value)
-    figures = f"{value:,.0f}" if value >= THOUSAND else f"{value:.3g}"
-    return f"{figures} {UNITS.get(unit, unit)}".strip()
-
-
-def _empty(panel: Panel) -> str:
-    text: str = panel["fieldConfig"]["defaults"].get("noValue", "No data")
-    return text
-
-
 def _nothing(axes: Axes, panel: Panel) -> None:
-    axes.text(0.5, 0.5, _empty(panel), ha="center", transform=axes.transAxes)
-
-
-def _words(sample: Sample) -> str:
-    metric = sample["metric"]
-    return " ".join(value for name, value in metric.items() if name != "cluster")
-
-
-def _legend(target: Mapping[str, Any], series: Sample) -> str:
-    text: str = target.get("legendFormat", "")
-    for name, value in series["metric"].items():
-        text = text.replace(f"{{{{{name}}}}}", value)
-    return text or _words(series)
+    axes.text(0.5, 0.5, empty(panel), ha="center", transform=axes.transAxes)
 
 
 def _colours(panel: Panel) -> dict[str, str]:
@@ -296,16 +220,6 @@ def _colours(panel: Panel) -> dict[str, str]:
     }
 
 
-UNITS: Final = {
-    "none": "",
-    "short": "",
-    "kwatth": "kWh",
-    "currencyUSD": "$",
-    "watt": "W",
-    "celsius": "°C",
-    "hertz": "Hz",
-    "cps": "/s",
-}
 DRAWN: Final[Mapping[str, Callable[[Axes, Panel, Look], None]]] = {
     "timeseries": _curves,
     "state-timeline": _spans,

@@ -53,9 +53,11 @@ class Store:
         asked = {"query": promql, "time": f"{time.time():.3f}", "nocache": "1"}
         return self._get("query", asked)
 
-    def query_range(self, promql: str, seconds: int) -> list[Sample]:
-        """Return the series of the last seconds, 300 values or one a second."""
-        now = time.time()
+    def query_range(
+        self, promql: str, seconds: int, ends: float | None = None
+    ) -> list[Sample]:
+        """Return the series of some seconds up to an instant, 300 values at most."""
+        now = time.time() if ends is None else ends
         return self._get(
             "query_range",
             {

@@ -16,7 +16,8 @@ from dashboards.boards import BOARDS
 from dashboards.rules.written import RECORDINGS
 from goodput_exporter.domain.ratios import ratios
 from goodput_exporter.domain.runs import RunKey
-from tests.dashboards.pictures import Look, draw
+from tests.dashboards.look import Look
+from tests.dashboards.pictures import draw
 from tests.dashboards.shown import (
     Booked,
     board,
