@@ -65,3 +65,17 @@ def test_the_files_on_the_way_of_a_word_are_there() -> None:
 
     assert len(steps) == 12
     assert lost == []
+
+
+def test_the_fakes_that_the_page_of_the_tests_names_are_there() -> None:
+    """Whoever needs a fake is led to one that exists."""
+    page = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+    folder = ROOT / "tests" / "fakes"
+    fakes = {path.stem for path in folder.glob("*.py")}
+    fakes |= {f"{path.parent.name}/" for path in folder.glob("*/*.py")}
+
+    rows = re.findall(r"^\|.*`.*\|$", page, re.MULTILINE)
+    told = {name for row in rows for name in NAMED.findall(row)}
+
+    assert len(told) > 40
+    assert {name for name in told if "/" not in name or name == "nvml/"} <= fakes
