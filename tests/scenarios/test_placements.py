@@ -7,8 +7,10 @@ from dataclasses import replace
 from goodput_exporter.domain.bookings import EventKind
 from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.fold import Observation
+from goodput_exporter.domain.observations import Delivered
 from goodput_exporter.domain.placement import Seat
 from goodput_exporter.domain.states import Cause, How, RunState
+from tests.fakes.crews import death
 from tests.fakes.pods import Pods
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import START_S, Observer, observations
@@ -100,6 +102,55 @@ def test_survivors_do_not_keep_a_run_up_whose_node_is_lost() -> None:
     assert RunState.STALLED not in story.fold.book.live.gpu_ns
     (incident,) = story.fold.incidents
     assert "NodeLost" in incident.evidence[0]
+
+
+def replaced() -> Pods:
+    """Return pods of two ranks, all lost at 112 and running anew from 150 on."""
+    pods = Pods(asked=2, nodes=("n1", "n2")).at(0, "running").at(112, "down")
+    pods.nodes = ("n1", "n3")
+    return pods.at(130, "provisioning").at(150, "running")
+
+
+def two_ranks() -> list[Rank]:
+    """Return two ranks that complete ten steps and are cut short at 110."""
+    names = enumerate("ab")
+    crew = [Rank(inc=n * 16, pid=r + 1, world=2, rank=r) for r, n in names]
+    return [rank.init(5).steps(0, 9, each=10).cut(5) for rank in crew]
+
+
+def test_pods_that_came_back_and_say_nothing_start_up() -> None:
+    """Nobody saw the old processes end; the new containers run, and train nothing."""
+    seen: list[Observation] = [*replaced().said]
+    seen += observations(two_ranks(), known_exit=False)
+    story = Observer(PINNED).watch(seen, 150 + 45 * 60)
+    begun_s, limit_s = 150, 30 * 60
+
+    (starts_up,) = where(story, RunState.INITIALIZING)[1:]
+    assert starts_up == (begun_s, begun_s + limit_s)
+    assert where(story, RunState.STALLED)[0][0] == begun_s + limit_s
+    assert all(end_s <= 112 for _, end_s in where(story, RunState.UNOBSERVED))
+    assert books_close(story)
+
+
+def test_one_silent_node_does_not_hush_the_ranks_of_the_others() -> None:
+    """
+    The agent beside a new pod never delivers; the other rank reports every 8 s.
+
+    What it says waits for the settle delay, and is not silence meanwhile.
+    """
+    back = Rank(inc="c" * 16, pid=3, world=2, begins_s=155).init(100)
+    crew = two_ranks()
+    seen: list[Observation] = [*replaced().said, *map(death, crew)]
+    seen += observations(crew, known_exit=False)
+    seen += observations([back.steps(10, 14, each=20)], every_s=8, known_exit=False)
+    seen += [Delivered("n1", ns(START_S + at_s)) for at_s in range(5, 340, 5)]
+    seen += [Delivered("n2", ns(START_S + at_s)) for at_s in range(5, 110, 5)]
+    story = Observer(PINNED).watch(seen, 340)
+
+    assert RunState.UNOBSERVED not in story.fold.book.live.gpu_ns
+    assert where(story, RunState.INITIALIZING)[1][0] == 150
+    assert story.fold.progress.high_water == 10
+    assert books_close(story)
 
 
 def test_quick_steps_within_the_second_of_their_end_show_no_survivors() -> None:

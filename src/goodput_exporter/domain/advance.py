@@ -241,6 +241,8 @@ def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
     own start, since it may not have found us yet), then no more.
     """
     speaking, silent = [], []
+    # What they have said already, and an agent's late delivery keeps unheard.
+    waiting = {seen.incarnation for seen in fold.inbox if seen.at_ns <= hold_ns}
     if _may_be_back(fold, hold_ns, rules):
         speaking.append(fold.line_ns or 0)
     for life in fold.lives.values():
@@ -249,7 +251,7 @@ def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
         patience_ns, heard_ns = rules.settle_ns, life.reported_ns
         if heard_ns < fold.resumed_ns:
             patience_ns, heard_ns = rules.settle_after_start_ns, fold.resumed_ns
-        if hold_ns - heard_ns < patience_ns:
+        if hold_ns - heard_ns < patience_ns or life.incarnation in waiting:
             speaking.append(life.reported_ns)
         else:
             silent.append(max(life.reported_ns, hold_ns - patience_ns))

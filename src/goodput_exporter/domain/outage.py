@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goodput_exporter.domain.fold import Fold
+from goodput_exporter.domain.life import Life
 from goodput_exporter.domain.placement import STATE_OF_STAGE, Stage
 from goodput_exporter.domain.states import RunState
 
@@ -41,6 +42,18 @@ def quiet_state(fold: Fold) -> RunState | None:
     if fold.is_done:
         return RunState.IDLE
     return RunState.INITIALIZING if fold.attempt else None
+
+
+def is_replaced(fold: Fold, life: Life) -> bool:
+    """
+    Tell whether the pods came back after a rank's last word.
+
+    Nobody need have seen its exit (its node may be lost, or it spoke over UDP).
+    What runs now is another container, which starts up until it speaks.
+    """
+    if not fold.incidents or not _is_back(fold):
+        return False
+    return life.reported_ns <= fold.incidents[-1].detected_ns
 
 
 def _is_back(fold: Fold) -> bool:

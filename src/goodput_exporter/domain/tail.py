@@ -13,7 +13,12 @@ from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.fold import Fold, cause_of, context_of
 from goodput_exporter.domain.grid import taking_part
 from goodput_exporter.domain.life import Life
-from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
+from goodput_exporter.domain.outage import (
+    is_out,
+    is_replaced,
+    outage_state,
+    quiet_state,
+)
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import (
@@ -139,7 +144,8 @@ def _undecided(fold: Fold, now_ns: int, rules: Rules, silence_ns: int) -> list[S
     lives = [
         life
         for life in fold.lives.values()
-        if life.is_alive or (life.ended_ns or 0) > line_ns
+        if (life.is_alive or (life.ended_ns or 0) > line_ns)
+        and not is_replaced(fold, life)
     ]
     if not lives and fold.placed is not None:
         state = quiet_state(fold) or RunState.INITIALIZING

@@ -13,7 +13,12 @@ from goodput_exporter.domain.grid import (
     trim,
 )
 from goodput_exporter.domain.life import Life
-from goodput_exporter.domain.outage import is_out, outage_state, quiet_state
+from goodput_exporter.domain.outage import (
+    is_out,
+    is_replaced,
+    outage_state,
+    quiet_state,
+)
 from goodput_exporter.domain.returning import count_return
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
@@ -42,7 +47,7 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, until: Until) -> None:
         _lay_crew(fold, members, stop_ns, rules, until=until)
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
-    elif any(_lives_at(life, fold.line_ns) for life in fold.lives.values()):
+    elif any(_lives_at(fold, life, fold.line_ns) for life in fold.lives.values()):
         _cover(fold, stop_ns, RunState.UNOBSERVED)
     elif fold.placed is not None:
         _quiet(fold, stop_ns, rules, hard=hard)
@@ -81,7 +86,9 @@ def _quiet(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
         _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
-def _lives_at(life: Life, at_ns: int) -> bool:
+def _lives_at(fold: Fold, life: Life, at_ns: int) -> bool:
+    if is_replaced(fold, life):
+        return False
     return life.started_ns <= at_ns and (life.is_alive or (life.ended_ns or 0) > at_ns)
 
 
