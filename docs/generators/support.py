@@ -22,6 +22,9 @@ MODULES: Final = {
         "github.com/prometheus-operator/prometheus-operator",
         "tools/monitoring/go.mod",
     ),
+    "training": ("github.com/kubeflow/training-operator", "tools/training/go.mod"),
+    "trainer": ("github.com/kubeflow/trainer/v2", "tools/training/go.mod"),
+    "ray": ("github.com/ray-project/kuberay/ray-operator", "tools/training/go.mod"),
 }
 """Go modules that the tests build or read, and where each has its version."""
 

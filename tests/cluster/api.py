@@ -23,6 +23,7 @@ PLACES: Final = {
     "Node": ("api/v1", "nodes", False),
     "Pod": ("api/v1", "pods", True),
     "Secret": ("api/v1", "secrets", True),
+    "Service": ("api/v1", "services", True),
     "ServiceAccount": ("api/v1", "serviceaccounts", True),
     "Job": ("apis/batch/v1", "jobs", True),
     "JobSet": ("apis/jobset.x-k8s.io/v1alpha2", "jobsets", True),
