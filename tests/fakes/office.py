@@ -11,6 +11,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.exposition.windows import Reading, read_window
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.bookkeeper import AT_ONCE, Bookkeeper
+from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import START_S, heard_ns, observations
@@ -89,6 +90,7 @@ def books_on(
     *,
     most_runs: int = 100,
     at_once: int = AT_ONCE,
+    gpus: GpuBookkeeper | None = None,
 ) -> Bookkeeper:
     """Return a bookkeeper with the settings of the stories."""
     return Bookkeeper(
@@ -100,6 +102,7 @@ def books_on(
         retention_ns=ns(RETENTION_S),
         most_runs=most_runs,
         at_once=at_once,
+        gpus=gpus,
     )
 
 

@@ -7,12 +7,17 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from goodput_exporter.domain.accounting import Account
+from goodput_exporter.domain.energy import Energy
+from goodput_exporter.domain.energy_totals import NOBODY, EnergyTotals
 from goodput_exporter.domain.observations import Delivered
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.cluster_gpus import ClusterGpus
+from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from goodput_exporter.services.naming import Naming
+from goodput_exporter.services.other_shards import OtherShards
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.services.sharing import Share
 from goodput_exporter.sources.workloads.tracker import Tracker
@@ -31,17 +36,22 @@ class OneShard:
 
     Args:
         shard: Which runs it books.
+        others: The cluster's other shards.
+        ledger: Its own book.
     """
 
     shard: Shard
+    others: OtherShards
+    ledger: MemoryLedger
     tracker: Tracker = field(default_factory=lambda: Tracker("local"))
-    ledger: MemoryLedger = field(default_factory=MemoryLedger)
     waiting: list[tuple[str, list[Observation]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
         self.share = Share(self.shard.index)
-        self.books: Bookkeeper = books_on(self.ledger)
+        self.gpus = GpuBookkeeper(others=self.others)
+        self.looks = ClusterGpus(self.tracker)
+        self.books: Bookkeeper = books_on(self.ledger, gpus=self.gpus)
         self.books.resume(ns(0))
         self.naming = Naming(
             self.tracker, self.shard, cluster="local", namespace="default"
@@ -56,11 +66,22 @@ class OneShard:
         )
         waiting, self.waiting = self.waiting, []
         for node, seen in waiting:
+            if self.shard.is_first:
+                self.gpus.take(self.looks.hear(node, seen))
+                self.gpus.meter(node, seen, now_ns)
             self.books.take(self.naming.named(seen, node, now_ns), node)
         for node, ready in self.naming.ripe(now_ns):
             self.books.take(ready, node)
         self.books.tick(now_ns)
         self.naming.settle(is_committed=True)
+
+    def energy(self, now_ns: int) -> list[EnergyTotals]:
+        """Return what its page shows: of its runs; on the first, of nobody, too."""
+        ours = [run.key for run in self.ledger.runs()]
+        if not self.shard.is_first:
+            return list(self.others.energy(ours, now_ns))
+        known = self.gpus.view().energy
+        return [one for one in known if one.key in (NOBODY, *ours)]
 
 
 class Shards:
@@ -69,10 +90,17 @@ class Shards:
 
     Args:
         count: How many there are.
+        is_shared: Their books are in one database, where each may read them all.
     """
 
-    def __init__(self, count: int) -> None:
-        self.all = [OneShard(Shard(index, count)) for index in range(count)]
+    def __init__(self, count: int, *, is_shared: bool = True) -> None:
+        opens = self._book if is_shared else None
+        self._ledgers = [MemoryLedger() for _ in range(count)]
+        shards = [Shard(index, count) for index in range(count)]
+        self.all = [
+            OneShard(shard, OtherShards(shard, opens), self._ledgers[shard.index])
+            for shard in shards
+        ]
 
     def see(self, second: int, *raws: Raw) -> None:
         """Bring changes of objects to everybody's watches."""
@@ -91,6 +119,27 @@ class Shards:
         for one in self.all:
             if one.shard.index not in away:
                 one.tick(ns(second))
+
+    def energy(self, second: int) -> dict[tuple[str, str, str], Energy]:
+        """
+        Return what the pages of all shards show by run, state and cause.
+
+        GPUs of no run are ``""``, and theirs is a category instead of a state.
+
+        Raises:
+            AssertionError: Two pages show the same.
+        """
+        found: dict[tuple[str, str, str], Energy] = {}
+        for one in self.all:
+            for totals in one.energy(ns(second)):
+                for group, energy in totals.groups.items():
+                    name = totals.key.run, *group
+                    assert name not in found, f"{name} is on two pages"
+                    found[name] = energy
+        return found
+
+    def _book(self, index: int) -> MemoryLedger:
+        return self._ledgers[index]
 
     def accounts(self) -> dict[RunKey, Account]:
         """

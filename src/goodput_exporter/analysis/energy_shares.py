@@ -34,7 +34,7 @@ def holder_of(line: GpuBooking) -> RunKey:
 def share_of(
     holder: RunKey,
     lines: Sequence[GpuBooking],
-    segments: Iterable[Segment],
+    segments: Iterable[Segment] | None,
     metered: Metered,
     window: Span,
 ) -> Groups:
@@ -44,7 +44,7 @@ def share_of(
     Args:
         holder: The run, or ``NOBODY``.
         lines: Of the cluster book, of everybody: a GPU that several hold is divided.
-        segments: Of the run's book.
+        segments: Of the run's book; None where that cannot be read: all is ``held``.
         metered: What the GPUs drew.
         window: The half-open span to account for.
 
@@ -56,7 +56,9 @@ def share_of(
     its = [line for line in inside if holder_of(line) == holder]
     gpus = {gpu for line in its for gpu in line.gpus}
     beside = _beside(holder, inside, gpus)
-    in_use = used([*its, *beside], {holder: list(segments)}, window)
+    known = {} if segments is None else {holder: list(segments)}
+    unknown = (holder,) if segments is None else ()
+    in_use = used([*its, *beside], known, window, unknown)
     there = {gpu: metered[gpu] for gpu in gpus if gpu in metered}
     found = energy_of_each(there, in_use, window)
     groups: Groups = {}

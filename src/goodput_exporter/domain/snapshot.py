@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.bookings import Reattribution, Restatement
 from goodput_exporter.domain.cluster_watch import ClusterWatch
+from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.gpu_view import ClusterView
 from goodput_exporter.domain.node_view import NodeView
 from goodput_exporter.domain.observations import GpuLost, GpuSample
@@ -225,7 +226,12 @@ NodeCause = tuple[str, Cause]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that one tick publishes; immutable, shared by all readers."""
+    """
+    Everything that one tick publishes; immutable, shared by all readers.
+
+    Args:
+        told_energy: Of the runs here, where another shard keeps the cluster book.
+    """
 
     at_ns: int
     node: str
@@ -237,3 +243,9 @@ class Snapshot:
     cluster: ClusterView | None = None
     watched: ClusterWatch | None = None
     node_failures: Mapping[NodeCause, int] = field(default_factory=dict)
+    told_energy: tuple[EnergyTotals, ...] = ()
+
+    @property
+    def energy(self) -> tuple[EnergyTotals, ...]:
+        """Return what GPUs drew, by the cluster book, whoever keeps it."""
+        return self.told_energy if self.cluster is None else self.cluster.energy

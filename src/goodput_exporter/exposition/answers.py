@@ -191,8 +191,7 @@ def layers(found: LayerRatios) -> Layers:
 
 
 def _energy(snapshot: Snapshot, view: RunView) -> schemas.RunEnergy | None:
-    known = () if snapshot.cluster is None else snapshot.cluster.energy
-    found = next((one for one in known if one.key == view.key), None)
+    found = next((one for one in snapshot.energy if one.key == view.key), None)
     if found is None:
         return None
     return schemas.RunEnergy(

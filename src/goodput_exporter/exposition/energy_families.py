@@ -60,10 +60,8 @@ def _gpu_seconds(totals: EnergyTotals) -> Samples:
 
 def _subjects(snapshot: Snapshot) -> Iterator[EnergyTotals]:
     """Yield the energy of the runs that are on the page."""
-    if snapshot.cluster is None:
-        return
     shown = {run.key for run in snapshot.runs}
-    for totals in snapshot.cluster.energy:
+    for totals in snapshot.energy:
         if totals.key in shown:
             yield totals
 

@@ -39,6 +39,16 @@ def open_ledger(
     return opened
 
 
+def is_shared(where: Path | str) -> bool:
+    """
+    Tell whether an address holds the books of several shards; a file holds one.
+
+    Raises:
+        ConfigError: It is no address.
+    """
+    return _file(where) is None
+
+
 def read_ledger(
     where: Path | str, *, cluster: str = "local", shard: int = 0
 ) -> RunReader:

@@ -31,7 +31,7 @@ from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.services.cluster_gpus import ClusterGpus
 from goodput_exporter.services.desk import Desk, answer
 from goodput_exporter.services.following import Following
-from goodput_exporter.services.from_settings import ledger_of, rules_of
+from goodput_exporter.services.from_settings import ledger_of, others_of, rules_of
 from goodput_exporter.services.journal import Journal
 from goodput_exporter.services.ledger_past import LedgerPast
 from goodput_exporter.services.lifecycle import Pace
@@ -104,7 +104,10 @@ class Aggregator:
         nowhere = replace(settings, identity=replace(settings.identity, node=""))
         most_runs = settings.aggregator.most_runs
         rules = rules_of(settings)
-        self._journal = Journal(nowhere, rules, self._ledger, most_runs=most_runs)
+        self._others = others_of(settings, self._shard)
+        self._journal = Journal(
+            nowhere, rules, self._ledger, most_runs=most_runs, others=self._others
+        )
         self._books = self._journal.books
         self._desk = Desk()
         self._tracker = Tracker(
@@ -231,6 +234,7 @@ class Aggregator:
             groups=self._books.groups(now_ns),
             node_failures=self._books.node_failures(),
             cluster=self._journal.gpus.view() if self._shard.is_first else None,
+            told_energy=self._others.energy((run.key for run in runs), now_ns),
             watched=watch_of(
                 self._following,
                 self._tracker,
@@ -274,6 +278,7 @@ class Aggregator:
                 self.tick(pace)
         finally:
             self._journal.close()
+            self._others.close()
             self._ledger.close()
 
 

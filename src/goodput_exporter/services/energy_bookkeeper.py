@@ -15,6 +15,7 @@ from goodput_exporter.analysis.energy_shares import (
     share_of,
 )
 from goodput_exporter.analysis.gpu_energy import Metered
+from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.energy import LONGEST_GAP_NS, Drawn, Energy
 from goodput_exporter.domain.energy_meter import EnergyPart, NodeMeter
 from goodput_exporter.domain.energy_totals import NOBODY, EnergyTotals
@@ -22,9 +23,10 @@ from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.errors import GoodputError
+from goodput_exporter.errors import GoodputError, LedgerError
 from goodput_exporter.ledger.energy_rows import NO_ENERGY, EnergyBatch, drawn_in
 from goodput_exporter.ledger.ledger import Ledger
+from goodput_exporter.services.other_shards import OtherShards
 
 WRITE_EVERY_NS: Final = 30 * NS_PER_SECOND
 """A death in between costs no energy, only when in half a minute it was drawn."""
@@ -47,9 +49,13 @@ class EnergyBookkeeper:
 
     Lines of energy are written as they end. What is committed of them, and decided
     of both books, is divided once, and never again: counters go on from there.
+
+    Args:
+        others: Who owns the runs that are not in our book; None where all are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, others: OtherShards | None = None) -> None:
+        self._others = others
         self._ledger: Ledger | None = None
         self._meters: dict[str, NodeMeter] = {}
         self._heard_ns: dict[str, int] = {}
@@ -76,9 +82,8 @@ class EnergyBookkeeper:
             self._meters[node].go_on(parts)
             self._heard_ns[node] = now_ns
             self._ended_ns[node] = self._meters[node].ended_ns()
-        lately = (
-            run for run in ledger.runs() if (run.last_ns or 0) >= now_ns - SHOWN_NS
-        )
+        runs = [*ledger.runs(), *(self._others.runs() if self._others else ())]
+        lately = (run for run in runs if (run.last_ns or 0) >= now_ns - SHOWN_NS)
         for key in (NOBODY, *(run.key for run in lately)):
             totals = ledger.energy_totals(key)
             if totals is not None:
@@ -177,8 +182,13 @@ class EnergyBookkeeper:
         metered = self._metered(ledger, window)
         holders = dict.fromkeys(map(holder_of, lines))
         self._moving = set(holders)
-        found = [self._go_on(ledger, key, lines, metered, window) for key in holders]
-        found.append(self._of_nobody(lines, metered, window))
+        strangers = [key for key in holders if self._is_stranger(key)]
+        found = [
+            self._go_on(ledger, key, lines, metered, window)
+            for key in holders
+            if key not in strangers
+        ]
+        found.append(self._of_nobody(lines, metered, window, strangers))
         return {totals.key: totals for totals in found if totals is not None}
 
     def _go_on(
@@ -199,7 +209,7 @@ class EnergyBookkeeper:
             return None
         # One that waits for its book is remembered, so that others do not pass it by.
         waits = None if known else EnergyTotals(key, since_ns, totals.groups)
-        segments = list(ledger.segments(key, Span(since_ns, window.end_ns)))
+        segments = self._segments(ledger, key, Span(since_ns, window.end_ns))
         booked_ns = max((one.span.end_ns for one in segments), default=since_ns)
         through_ns = min(window.end_ns, max(booked_ns, window.end_ns - PATIENCE_NS))
         if since_ns >= through_ns:
@@ -207,17 +217,39 @@ class EnergyBookkeeper:
         share = share_of(key, lines, segments, metered, Span(since_ns, through_ns))
         return _added(totals, share, through_ns)
 
+    def _segments(self, ledger: Ledger, key: RunKey, window: Span) -> list[Segment]:
+        """Return what the run's own book has of a window; nothing while it is away."""
+        if self._others is None or not self._others.owns(key):
+            return list(ledger.segments(key, window))
+        try:
+            return self._others.segments(key, window)
+        except LedgerError as exc:
+            _log.info("energy of run %s waits for its book: %s", key, exc)
+            return []
+
+    def _is_stranger(self, key: RunKey) -> bool:
+        """Tell whether a run's book is another's, and cannot be read from here."""
+        others = self._others
+        return others is not None and others.owns(key) and not others.can_read
+
     def _of_nobody(
-        self, lines: Sequence[GpuBooking], metered: Metered, window: Span
+        self,
+        lines: Sequence[GpuBooking],
+        metered: Metered,
+        window: Span,
+        strangers: Iterable[RunKey],
     ) -> EnergyTotals:
-        """Divide what is new of GPUs that no run held, and what is in no book."""
+        """Divide what is new of GPUs without a run of ours, and what is in no book."""
         totals = self._totals.get(NOBODY, EnergyTotals(NOBODY, window.start_ns))
         if totals.through_ns >= window.end_ns:
             return totals
         since = Span(totals.through_ns, window.end_ns)
         share = share_of(NOBODY, lines, (), metered, since)
         rest = not_booked(lines, metered, since)
-        return _added(_added(totals, share, window.end_ns), rest, window.end_ns)
+        held = (share_of(key, lines, None, metered, since) for key in strangers)
+        for more in (share, rest, *held):
+            totals = _added(totals, more, window.end_ns)
+        return totals
 
     def _late(
         self,
@@ -240,6 +272,8 @@ class EnergyBookkeeper:
             return {}
 
         def through_ns(key: RunKey) -> int:
+            if self._is_stranger(key):
+                return nobody.through_ns
             known = self._totals.get(key) or ledger.energy_totals(key)
             # Of one that is met for the first time nothing was divided before.
             return min(starts) if known is None else known.through_ns

@@ -17,7 +17,9 @@ from goodput_exporter.domain.states import Phase
 from goodput_exporter.errors import ConfigError, LedgerError
 from goodput_exporter.exposition.credentials import AuditRecord
 from goodput_exporter.ledger.ledger import Ledger
-from goodput_exporter.ledger.opening import open_ledger
+from goodput_exporter.ledger.opening import is_shared, open_ledger, read_ledger
+from goodput_exporter.services.other_shards import OtherShards
+from goodput_exporter.services.sharding import Shard
 
 _audit_log = logging.getLogger("goodput_exporter.audit")
 
@@ -32,6 +34,16 @@ def ledger_of(settings: Settings, shard: int = 0) -> Ledger:
         return open_ledger(settings.ledger.url, cluster=cluster, shard=shard)
     make_folder(settings.ledger.path)
     return open_ledger(settings.ledger.path)
+
+
+def others_of(settings: Settings, shard: Shard) -> OtherShards:
+    """Return a cluster's other shards; a database holds all of their books."""
+    url, cluster = settings.ledger.url, settings.identity.cluster
+    if url is None or not is_shared(url):
+        return OtherShards(shard)
+    return OtherShards(
+        shard, lambda index: read_ledger(url, cluster=cluster, shard=index)
+    )
 
 
 def make_folder(ledger: Path) -> None:

@@ -18,6 +18,7 @@ from goodput_exporter.ledger.gpu_lines import NO_GPUS, GpuBatch
 from goodput_exporter.ledger.gpu_state import BOOK, encode_book, encode_node, take_up
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.energy_bookkeeper import EnergyBookkeeper
+from goodput_exporter.services.other_shards import OtherShards
 
 _log = logging.getLogger(__name__)
 
@@ -48,15 +49,18 @@ class GpuBookkeeper:
 
     Args:
         rules: The settings of the book.
+        others: Who owns the runs that are not in the ledger's book; None: nobody.
     """
 
-    def __init__(self, rules: GpuRules | None = None) -> None:
+    def __init__(
+        self, rules: GpuRules | None = None, others: OtherShards | None = None
+    ) -> None:
         self._rules = rules or GpuRules()
         self._book = ClusterBook()
         self._waiting: dict[tuple[str, int], NodeStand] = {}
         self._line_ns: int | None = None
         self._view = ClusterView()
-        self._energy = EnergyBookkeeper()
+        self._energy = EnergyBookkeeper(others)
 
     def resume(self, ledger: Ledger, now_ns: int) -> None:
         """

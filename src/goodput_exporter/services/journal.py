@@ -18,6 +18,7 @@ from goodput_exporter.ledger.recorder import Bounds, Recorder
 from goodput_exporter.ledger.recording import Terms
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
+from goodput_exporter.services.other_shards import OtherShards
 from goodput_exporter.services.shelf import RUNS
 
 MEBIBYTE: Final = 1024 * 1024
@@ -32,6 +33,7 @@ class Journal:
         rules: The settings of the folds.
         ledger: Open for writing; the recorder notes what is read of it and written.
         most_runs: In memory at once.
+        others: Who owns the runs that are not in this ledger; None: nobody.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class Journal:
         ledger: Ledger,
         *,
         most_runs: int = RUNS,
+        others: OtherShards | None = None,
     ) -> None:
         self._recorder = recorder_of(settings, rules)
         beside = ledger if self._recorder is None else self._recorder.beside(ledger)
-        self.gpus = GpuBookkeeper()
+        self.gpus = GpuBookkeeper(others=others)
         self.books = Bookkeeper(
             beside,
             rules,
