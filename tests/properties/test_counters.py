@@ -14,7 +14,7 @@ from goodput_exporter.domain.observations import (
     RankReport,
     RunObservation,
 )
-from goodput_exporter.ledger.state import clone
+from goodput_exporter.ledger.state import decode_state, encode_state
 from tests.fakes.histories import (
     History,
     assert_every_instant_is_booked_once,
@@ -113,7 +113,7 @@ def test_a_restart_at_any_tick_counts_nothing_twice(
     story.watch([o for o in history.seen if o.at_ns <= gone_ns], crash_s)
     committed = shown(story.fold)
 
-    story.fold = clone(story.fold)
+    story.fold = decode_state(encode_state(story.fold))
     story.fold.resumed_ns = back_ns
     story.now_s = crash_s + away_s
     later = after_downtime(history.seen, gone_ns, back_ns)
@@ -136,7 +136,7 @@ def test_a_restart_without_downtime_changes_no_entry(
     story = Observer(tick_s=TICK_S)
     first = [o for o in history.seen if o.at_ns <= ns(START_S + crash_s)]
     story.watch(first, crash_s)
-    story.fold = clone(story.fold)
+    story.fold = decode_state(encode_state(story.fold))
     story.watch(history.seen[len(first) :], history.ends_s + 70)
 
     assert story.bookings == whole.bookings
@@ -155,7 +155,7 @@ def test_reports_that_were_heard_before_change_nothing(
 
     plain = Observer(tick_s=TICK_S).watch(first, crash_s)
     story = Observer(tick_s=TICK_S).watch(first, crash_s)
-    story.fold = clone(story.fold)
+    story.fold = decode_state(encode_state(story.fold))
     plain.watch(history.seen[len(first) :], history.ends_s + 70)
     story.watch([*stale, *history.seen[len(first) :]], history.ends_s + 70)
 
