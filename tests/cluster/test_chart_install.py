@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +117,28 @@ def test_an_agent_comes_to_each_gpu_node_without_any_value(plane: ControlPlane) 
     assert places == {"chart-tainted", "chart-open"}
     assert daemonset["status"]["desiredNumberScheduled"] == 2
     assert warned == ""
+
+
+def test_the_notes_of_an_installation_lead_to_what_there_is(
+    plane: ControlPlane,
+) -> None:
+    """Commands and the heartbeats' address name objects that were made."""
+    namespace, places = (
+        "chart-notes",
+        {"daemonset": "apis/apps/v1", "service": "api/v1"},
+    )
+    with installed(plane, namespace):
+        notes = helm(plane, "get", "notes", "goodput-exporter", "-n", namespace).stdout
+        asked = re.findall(rf"-n {namespace} \S+ (\w+)[/ ](\S+)", notes)
+        asked += [("service", re.findall(r"udp://([^.]+)[.]", notes)[0])]
+        for kind, name in asked:
+            path = f"{places[kind]}/namespaces/{namespace}/{kind}s/{name}"
+            assert plane.api.ask("GET", path)["metadata"]["name"] == name
+
+    assert {kind for kind, _ in asked} == {"daemonset", "service"}
+    assert "DESIRED" in notes
+    assert "no Prometheus Operator" in notes
+    assert "docs/how-to/install.md" in notes
 
 
 def test_the_aggregator_is_admitted_where_restricted_is_enforced(

@@ -88,6 +88,38 @@ def test_an_agent_has_no_capability_and_no_view_of_the_node_s_processes() -> Non
     assert not any("hostPort" in port for port in container["ports"])
 
 
+def test_an_agent_sees_gpus_without_requesting_one() -> None:
+    """One that it held would be lost to training."""
+    pod = agent_of("default")
+    [container] = pod["containers"]
+    given = environment(pod)
+    mounts = {row["mountPath"]: row for row in container["volumeMounts"]}
+
+    assert given["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert given["NVIDIA_DRIVER_CAPABILITIES"] == "utility"
+    assert "nvidia.com/gpu" not in str(container["resources"])
+    for root in ("/host/run/nvidia", "/host/usr"):
+        assert mounts[root]["readOnly"] is True
+        # A driver container mounts its root after the agent has started.
+        assert mounts[root]["mountPropagation"] == "HostToContainer"
+
+
+def test_the_driver_and_the_kubelet_are_looked_for_where_a_cluster_has_them() -> None:
+    """GKE's driver, a runtime that is not the default, MicroK8s' kubelet."""
+    gke, microk8s = agent_of("gke"), agent_of("kubelet-root")
+    root = "/var/snap/microk8s/common/var/lib/kubelet"
+
+    assert "/home/kubernetes/bin/nvidia" in host_folders(gke)
+    assert agent_of("runtime-class")["runtimeClassName"] == "nvidia"
+    assert f"{root}/pod-resources" in host_folders(microk8s)
+    assert environment(microk8s)["GOODPUT_EXPORTER_KUBELET_ROOT"] == root
+
+
+def host_folders(pod: Manifest) -> set[str]:
+    """Return what a pod mounts of its host."""
+    return {one["hostPath"]["path"] for one in pod["volumes"] if "hostPath" in one}
+
+
 def test_an_agent_writes_to_two_folders_of_its_host() -> None:
     """All others are read-only; the root itself, with /proc and /sys, is none."""
     pod = agent_of("default")
