@@ -104,6 +104,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             db.rollback()
 
 
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Read the same batches throughout the block, whatever is written meanwhile."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.rollback()
+
+
 class Readers:
     """
     Read-only connections, lent to one reader at a time.

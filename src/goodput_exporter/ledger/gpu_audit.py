@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from heapq import merge
 
 from goodput_exporter.domain.gpu_bookings import GpuBooking, GpuGroup, Kind, group_of
 from goodput_exporter.domain.gpu_tiling import Numbered, breaks, order
@@ -31,7 +32,8 @@ class Kept:
     A stored cluster book.
 
     Args:
-        lines: Reads every line.
+        lines: Reads every line, in the order of ``domain.gpu_tiling``; asked for
+            once per law, so that no law needs more than a few of them at a time.
         nodes: What is open, as stored beside them.
         meta: Where the totals are.
         numbers: The last number given, and how many lines are there, or were.
@@ -53,23 +55,35 @@ def findings(kept: Kept) -> list[Finding]:
 
 
 def _findings(kept: Kept) -> Iterator[Finding]:
-    meta, fold = kept.meta, kept.fold
     last, count = kept.numbers
     if last != count:
         what = f"{last} lines were numbered and {count} are there; some were removed"
         yield Finding(None, None, f"{WHERE}: {what}")
     try:
-        book = take_up(meta, kept.nodes, 0)
-        is_open = [(None, line) for line in book.open_lines()]
-        stored = decode_book(meta[BOOK]) if BOOK in meta else StoredBook(0)
-        every = [(each.seq, each.booking) for each in kept.lines()]
-        booked = every if fold is None else list(_since(every, fold.end_ns))
-        folded = list(map(decode_day, kept.days()))
+        yield from _of_lines(kept)
     except LedgerCorruptError as exc:
         yield Finding(None, None, f"{WHERE}: {exc}")
-        return
-    tiled = sorted([*booked, *is_open], key=order)
-    for seq, what in breaks(lambda: tiled):
+
+
+def _of_lines(kept: Kept) -> Iterator[Finding]:
+    """
+    Yield which laws the lines and the totals break.
+
+    Raises:
+        LedgerCorruptError: Something stored cannot be read.
+    """
+    meta, fold = kept.meta, kept.fold
+    book = take_up(meta, kept.nodes, 0)
+    is_open: list[Numbered] = sorted(
+        ((None, line) for line in book.open_lines()), key=order
+    )
+    stored = decode_book(meta[BOOK]) if BOOK in meta else StoredBook(0)
+
+    def booked() -> Iterator[Numbered]:
+        every = ((each.seq, each.booking) for each in kept.lines())
+        return every if fold is None else _since(every, fold.end_ns)
+
+    for seq, what in breaks(lambda: merge(booked(), is_open, key=order)):
         yield Finding(None, seq, f"{WHERE}: {what}")
     if fold is not None and _seal_of(fold, kept.days()) != fold.digest:
         what = (
@@ -77,17 +91,34 @@ def _findings(kept: Kept) -> Iterator[Finding]:
             "folded; restore a backup"
         )
         yield Finding(None, None, what)
-    yield from _totals(dict(stored.closed), (line for _, line in booked), folded)
+    folded = map(decode_day, kept.days())
+    yield from _totals(dict(stored.closed), (line for _, line in booked()), folded)
 
 
 def _since(lines: Iterable[Numbered], at_ns: int) -> Iterator[Numbered]:
-    """Yield what lines say of the time that was not folded; departures stay."""
+    """
+    Yield what lines say of the time that was not folded, in order; departures stay.
+
+    Lines that begin earlier are cut, and then begin together: those few wait for
+    each other.
+    """
+    cut: list[Numbered] = []
     for seq, line in lines:
+        if cut and line.span.start_ns > at_ns:
+            yield from sorted(cut, key=order)
+            cut = []
         inside = line.span.clip(Span(at_ns, max(at_ns, line.span.end_ns)))
         if line.kind is Kind.LEFT:
-            yield seq, line
+            one = seq, line
         elif inside is not None:
-            yield seq, replace(line, span=inside)
+            one = seq, replace(line, span=inside)
+        else:
+            continue
+        if line.span.start_ns > at_ns:
+            yield one
+        else:
+            cut.append(one)
+    yield from sorted(cut, key=order)
 
 
 def _seal_of(fold: GpuFold, days: Iterable[GpuDayRow]) -> str:

@@ -149,7 +149,7 @@ class SqliteReader:
     def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
         """Return the cluster book's lines that reach into *window*, by time."""
         with self._reading("read the cluster book") as db:
-            return sqlite_gpus.lines(db, window)
+            return list(sqlite_gpus.lines(db, window))
 
     def gpu_nodes(self) -> dict[str, bytes]:
         """Return what each node of the cluster book needs to go on."""

@@ -12,6 +12,7 @@ from goodput_exporter.ledger import sqlite_gpus
 from goodput_exporter.ledger.compaction import compact_run, first_undecided, together
 from goodput_exporter.ledger.connections import (
     connect_writer,
+    snapshot,
     transaction,
     write_ahead,
 )
@@ -66,7 +67,8 @@ def _gpus(
     """Fold days of the cluster book; return before which day runs may be."""
     known = {key: extent_of(db, key) for key in keys}
     where, shelf = sqlite_gpus.reached(db), shelf_of(db, path)
-    findings = [] if where.first_ns is None else sqlite_gpus.findings(db)
+    with snapshot(db):
+        findings = [] if where.first_ns is None else sqlite_gpus.findings(db)
     if findings:
         return unfolded(findings, where)
     meta = dict(db.execute(query("all_meta")).fetchall())

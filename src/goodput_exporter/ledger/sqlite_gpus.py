@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -35,10 +35,10 @@ def insert(db: sqlite3.Connection, booked_ns: int, batch: GpuBatch) -> None:
     sqlite_energy.insert(db, batch.energy)
 
 
-def lines(db: sqlite3.Connection, window: Span | None) -> list[GpuLine]:
-    """Return the lines that reach into a window; none is longer than a day."""
-    rows = db.execute(query("gpu_lines"), reach(window))
-    return [decode(seq, booked_ns, row) for seq, booked_ns, *row in rows]
+def lines(db: sqlite3.Connection, window: Span | None) -> Iterator[GpuLine]:
+    """Yield the lines that reach into a window; none is longer than a day."""
+    for seq, booked_ns, *row in db.execute(query("gpu_lines"), reach(window)):
+        yield decode(seq, booked_ns, row)
 
 
 def nodes(db: sqlite3.Connection) -> dict[str, bytes]:

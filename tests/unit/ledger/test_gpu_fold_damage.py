@@ -78,3 +78,30 @@ def test_lines_are_removed_by_compaction_only(folded: Path) -> None:
         pytest.raises(sqlite3.IntegrityError, match="append-only"),
     ):
         db.execute("DELETE FROM gpu_lines")
+
+
+def test_a_line_that_cannot_be_read_hides_no_break_before_it(folded: Path) -> None:
+    """The book is read line by line, however long it is, never as a whole."""
+    morning, evening = (
+        Span(2 * DAY_NS + start, 2 * DAY_NS + start + DAY_NS // 4)
+        for start in (DAY_NS // 8, DAY_NS // 2)
+    )
+    with closing(open_ledger(folded)) as ledger:
+        twice = [gpus(LOST, 0, 1, morning), gpus(IDLE, 0, 1, evening)]
+        ledger.append(both_books([], twice, DAYS[-1].end_ns))
+    with closing(sqlite3.connect(folded)) as db, db:
+        for (name,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND "
+            "tbl_name = 'gpu_lines'"
+        ).fetchall():
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute(
+            "UPDATE gpu_lines SET category = 'asleep' WHERE start_ns = ?",
+            (evening.start_ns,),
+        )
+
+    with closing(open_ledger(folded)) as ledger:
+        said = [finding.what for finding in ledger.verify()]
+
+    assert any("overlaps time" in what for what in said)
+    assert any("cannot be read" in what for what in said)

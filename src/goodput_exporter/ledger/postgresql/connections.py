@@ -188,3 +188,13 @@ class Readers:
 
 def _begin(db: Connection) -> None:
     db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+@contextmanager
+def snapshot(db: Connection) -> Iterator[None]:
+    """Read the same batches throughout the block, whatever is written meanwhile."""
+    _begin(db)
+    try:
+        yield
+    finally:
+        db.rollback()

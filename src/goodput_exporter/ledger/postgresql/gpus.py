@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Final, cast
@@ -24,7 +24,11 @@ from goodput_exporter.ledger.gpu_lines import (
 )
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.postgresql import energy
-from goodput_exporter.ledger.postgresql.connections import Connection, statement
+from goodput_exporter.ledger.postgresql.connections import (
+    ROWS_FETCHED,
+    Connection,
+    statement,
+)
 from goodput_exporter.ledger.postgresql.naming import as_text, from_text
 from goodput_exporter.ledger.sqlite_gpus import reach
 
@@ -49,10 +53,13 @@ def insert(db: Connection, book: int, booked_ns: int, batch: GpuBatch) -> None:
     energy.insert(db, book, batch.energy)
 
 
-def lines(db: Connection, book: int, window: Span | None) -> list[GpuLine]:
-    """Return the lines that reach into a window; none is longer than a day."""
-    rows = db.execute(statement("gpu_lines"), {"book": book, **reach(window)})
-    return [decode(seq, booked_ns, _read(row)) for seq, booked_ns, *row in rows]
+def lines(db: Connection, book: int, window: Span | None) -> Iterator[GpuLine]:
+    """Yield the lines that reach into a window; none is longer than a day."""
+    with db.cursor(name="gpu_lines") as cursor:
+        cursor.itersize = ROWS_FETCHED
+        asked = {"book": book, **reach(window)}
+        for seq, booked_ns, *row in cursor.execute(statement("gpu_lines"), asked):
+            yield decode(seq, booked_ns, _read(row))
 
 
 def nodes(db: Connection, book: int) -> dict[str, bytes]:

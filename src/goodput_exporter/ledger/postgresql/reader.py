@@ -38,6 +38,7 @@ from goodput_exporter.ledger.postgresql.connections import (
     Connection,
     Readers,
     connect,
+    snapshot,
     statement,
 )
 from goodput_exporter.ledger.postgresql.failures import explained
@@ -151,7 +152,7 @@ class PostgresReader:
     def gpu_lines(self, window: Span | None = None) -> list[GpuLine]:
         """Return the cluster book's lines that reach into *window*, by time."""
         with self._reading("read the cluster book") as db:
-            return gpus.lines(db, self._book, window)
+            return list(gpus.lines(db, self._book, window))
 
     def gpu_nodes(self) -> dict[str, bytes]:
         """Return what each node of the cluster book needs to go on."""
@@ -264,7 +265,8 @@ class PostgresReader:
         """Fold days of the cluster book; return before which day runs may be."""
         known = {key: self._extent(db, key) for key in keys}
         where, shelf = gpus.reached(db, self._book), shelf_of(db, self._address)
-        findings = [] if where.first_ns is None else self._audit_gpus(db)
+        with snapshot(db):
+            findings = [] if where.first_ns is None else self._audit_gpus(db)
         if findings:
             return unfolded(findings, where)
         book = take_up(self._meta(db), gpus.nodes(db, self._book), 0)
