@@ -9,8 +9,9 @@ Prints medians and ranges of interleaved rounds of CPU time; asserts nothing.
   observations, held against the sender's marks, committed and acknowledged.
 - encode: what that batch costs the agent.
 - ASGI and FastAPI: the whole aggregator under uvicorn, 32 agents on kept connections,
-  its CPU time per push. The FastAPI route reads the same values as JSON with
-  pydantic, as an ordinary one would, and commits nothing.
+  its CPU time per push; both on uvloop and httptools where these are installed. The
+  FastAPI route reads the same values as JSON with pydantic, as an ordinary one would,
+  and commits nothing.
 - ASGI, training node: the same with 16 ranks' reports beside the 16 GPUs.
 - ASGI, another shard: the ranks' reports alone, as all shards but the first get them.
 - catch-up: an hour of 16 ranks and 16 GPUs, one tick a second, spooled while the
@@ -45,6 +46,7 @@ from goodput_exporter.ingest.senders import Sender
 from goodput_exporter.ledger.spool.spool import Spool
 from goodput_exporter.services.courier import HttpCourier
 from goodput_exporter.services.push import Pusher
+from goodput_exporter.services.web import collect_seldom
 from goodput_exporter.wire.answers import PATH
 from goodput_exporter.wire.frames import CONTENT_TYPE, encode_frame
 from tests.fakes.aggregator import Books, Desk, Hands, committing, serving
@@ -189,6 +191,8 @@ def as_json(number: int) -> bytes:
 
 def serve(kind: str, pipe: Connection) -> None:
     """Run one of the servers; tell its port, and its CPU time when asked."""
+    if kind == "asgi":
+        collect_seldom()
     desk = Desk(limits=NO_LIMITS)
     app = desk.app if kind == "asgi" else fastapi_app()
     with serving(app) as port, committing_often(desk.inbox):
