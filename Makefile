@@ -65,6 +65,7 @@ site: $(DEV_READY)  ## Build the documentation's site into build/site
 kube:  ## Build a real control plane for tests/cluster, once, with Go
 	@tools/kube/build
 	@tools/monitoring/fetch
+	@tools/training/fetch
 
 .PHONY: helm
 helm:  ## Build Helm, once, with Go
@@ -88,8 +89,8 @@ dashboards: $(DEV_READY)  ## Write the dashboards and the rules again
 	$(BIN)/python -m helm.generate
 
 .PHONY: soak
-soak: $(DEV_READY)  ## Leave an agent on for half an hour; kill the leader twenty times, at full length
-	@$(BIN)/python -m pytest tests/soak tests/cluster -m soak -s $(ARGS)
+soak: $(DEV_READY)  ## Leave an agent on for half an hour, the image under load for ten minutes; kill the leader twenty times
+	@$(BIN)/python -m pytest tests/soak tests/cluster tests/image -m soak -s $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_READY)  ## Measure, beside peers; prints medians and ranges

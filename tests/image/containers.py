@@ -68,6 +68,22 @@ def built() -> Iterator[Image]:
         run("buildah", "rm", container)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    What a container's cgroup has taken since its start.
+
+    Args:
+        most_bytes: The most memory at once, page cache included.
+        anonymous_bytes: Memory of its processes now, page cache excluded.
+        cpu_seconds: Of all its processes, in user's and system's time.
+    """
+
+    most_bytes: int
+    anonymous_bytes: int
+    cpu_seconds: float
+
+
 @dataclass(slots=True)
 class Running:
     """
@@ -106,11 +122,15 @@ class Running:
         text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
         return dict(re.findall(r"^(\w+):\s+(.*)$", text, re.MULTILINE))
 
-    def most_bytes(self) -> int:
-        """Return the most memory that its cgroup has held, page cache included."""
-        told = json.loads(run("runc", "events", "--stats", self.name))
-        memory = told["data"]["memory"]["usage"]
-        return int(memory.get("max") or memory["usage"])
+    def held(self) -> Held:
+        """Return what its cgroup has taken; of version 2 old runcs tell no most."""
+        told = json.loads(run("runc", "events", "--stats", self.name))["data"]
+        usage, raw = told["memory"]["usage"], told["memory"]["raw"]
+        return Held(
+            int(usage.get("max") or usage["usage"]),
+            int(raw["total_rss"] if "total_rss" in raw else raw["anon"]),
+            int(told["cpu"]["usage"]["total"]) / 1e9,
+        )
 
     def stop(self) -> int:
         """Ask it to end, as Kubernetes does, and return its exit status."""
@@ -119,14 +139,28 @@ class Running:
 
 
 @contextmanager
-def running(image: Image, pod: Manifest, port: int, folder: Path) -> Iterator[Running]:
+def running(
+    image: Image,
+    pod: Manifest,
+    port: int,
+    folder: Path,
+    host: Mapping[str, Path] | None = None,
+) -> Iterator[Running]:
     """
     Start a pod's container as its manifest says: user, capabilities, root, memory.
 
-    Its volumes are empty. It shares this machine's network, to be asked from here.
+    It shares this machine's network, to be asked from here.
+
+    Args:
+        image: What it starts.
+        pod: Its manifest, with one container.
+        port: Where it will answer.
+        folder: For its configuration and its log; empty.
+        host: Folders of this machine by where they are mounted; other volumes that
+            the manifest lets be written are empty, others still are not there.
     """
     name = f"goodput-test-{os.getpid()}-{port}"
-    specification = json.dumps(bundle(image, pod), indent=1)
+    specification = json.dumps(bundle(image, pod, host or {}), indent=1)
     (folder / "config.json").write_text(specification, encoding="utf-8")
     log = folder / "log"
     with log.open("wb") as out:
@@ -147,7 +181,7 @@ def running(image: Image, pod: Manifest, port: int, folder: Path) -> Iterator[Ru
         )
 
 
-def bundle(image: Image, pod: Manifest) -> dict[str, Any]:
+def bundle(image: Image, pod: Manifest, host: Mapping[str, Path]) -> dict[str, Any]:
     """Translate a pod's one container into a runtime's configuration."""
     [container] = pod["containers"]
     user = pod["securityContext"]
@@ -170,15 +204,20 @@ def bundle(image: Image, pod: Manifest) -> dict[str, Any]:
             "capabilities": dict.fromkeys(CAPABILITIES, capabilities),
             "noNewPrivileges": True,
         },
-        "mounts": [*base, *(_empty(row, user) for row in _written(container))],
+        "mounts": [*base, *_volumes(container, user, host)],
         "linux": {
             "namespaces": [{"type": one} for one in ("pid", "mount", "ipc", "uts")],
             "resources": {
-                "memory": {"limit": int(limit[:-2]) * SIZES[limit[-2:]]},
+                "memory": {"limit": bytes_of(limit)},
                 "devices": [{"allow": False, "access": "rwm"}],
             },
         },
     }
+
+
+def bytes_of(quantity: str) -> int:
+    """Return the bytes of an amount of memory such as ``96Mi``."""
+    return int(quantity[:-2]) * SIZES[quantity[-2:]]
 
 
 def _entrypoint(image: Image) -> list[str]:
@@ -197,9 +236,18 @@ def _expanded(value: str, rows: Mapping[str, str]) -> str:
     return re.sub(r"[$][(](\w+)[)]", lambda found: rows[found[1]], value)
 
 
-def _written(container: Manifest) -> list[str]:
-    rows = container["volumeMounts"]
-    return [row["mountPath"] for row in rows if not row.get("readOnly")]
+def _volumes(
+    container: Manifest, user: Manifest, host: Mapping[str, Path]
+) -> Iterator[dict[str, Any]]:
+    known = {row["mountPath"]: row.get("readOnly") for row in container["volumeMounts"]}
+    assert known.keys() >= host.keys(), f"not mounted: {host.keys() - known.keys()}"
+    for path, is_read_only in known.items():
+        if path in host:
+            options = ["bind", "ro" if is_read_only else "rw"]
+            source = str(host[path])
+            yield {"destination": path, "source": source, "options": options}
+        elif not is_read_only:
+            yield _empty(path, user)
 
 
 def _empty(path: str, user: Manifest) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_an_agent_starts_is_scraped_and_stops(
         assert container.get("/healthz").strip() == "ok"
         page = container.get("/metrics")
         status = container.status()
-        most = container.most_bytes()
+        held = container.held()
         exit_status = container.stop()
 
     assert "goodput_build_info" in page
@@ -38,7 +38,7 @@ def test_an_agent_starts_is_scraped_and_stops(
     assert status["CapEff"] == NO_CAPABILITIES
     assert status["CapBnd"] == NO_CAPABILITIES
     assert status["NoNewPrivs"] == "1"
-    assert most < 96 * 2**20
+    assert held.most_bytes < 96 * 2**20
     assert exit_status == 0, container.log.read_text(encoding="utf-8")
 
 
