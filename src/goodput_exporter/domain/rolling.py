@@ -62,7 +62,7 @@ class Rolling:
             while start_ns < segment.span.end_ns:
                 number = start_ns // bucket_ns
                 end_ns = min(segment.span.end_ns, (number + 1) * bucket_ns)
-                bucket = self.buckets[name].setdefault(number, Bucket())
+                bucket = self._bucket(name, number)
                 part = Span(start_ns, end_ns)
                 _charge(bucket, segment, part)
                 gpu_ns = part.length_ns * segment.devices
@@ -78,10 +78,16 @@ class Rolling:
             while start_ns < move.span.end_ns:
                 number = start_ns // bucket_ns
                 end_ns = min(move.span.end_ns, (number + 1) * bucket_ns)
-                bucket = self.buckets[name].setdefault(number, Bucket())
+                bucket = self._bucket(name, number)
                 shift(bucket.account, move, Span(start_ns, end_ns))
                 shift(self.totals[name], move, Span(start_ns, end_ns))
                 start_ns = end_ns
+
+    def _bucket(self, name: str, number: int) -> Bucket:
+        kept = self.buckets[name]
+        if number not in kept:
+            kept[number] = Bucket()
+        return kept[number]
 
     def read(self, name: str, now_ns: int) -> tuple[Account, float | None]:
         """Return the account of one window up to now, and its model FLOPs."""

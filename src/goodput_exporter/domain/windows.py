@@ -83,7 +83,10 @@ def _uncovered(lives: Sequence[Life], start_ns: int, end_ns: int) -> int:
     for life in lives:
         first, last = max(start_ns, life.started_ns), min(end_ns, life.reported_ns)
         if life.pieces and first < last:
-            spans.append((max(first, life.pieces[0].start_ns), last))
+            first = max(first, life.pieces[0].start_ns)
+            if first == start_ns and last == end_ns:
+                return 0  # as nearly always: one of them has seen all of it
+            spans.append((first, last))
     missing_ns, cursor_ns = 0, start_ns
     for first, last in sorted(spans):
         if first > cursor_ns:

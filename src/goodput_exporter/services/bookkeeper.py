@@ -424,10 +424,10 @@ class Bookkeeper:
         for key, booking in batch.bookings:
             booked[key].append(booking)
         for key, words in batch.heard.items():
-            self._shelf.runs[key].state += words
+            self._shelf.runs[key].later.append(words)
         for key, state in batch.states.items():
             tended = self._shelf.runs[key]
-            tended.state = state
+            tended.state, tended.later = state, []
             tended.published.add(booked[key], batch.booked_ns)
             tended.published.counted = counted_of(tended.fold)
             tended.closed_ns = batch.booked_ns if key in batch.closed else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Final
 
 from goodput_exporter.domain.describe import Around, Published, view_of
 from goodput_exporter.domain.fold import Fold, Observation, observe
@@ -12,6 +13,10 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.tail import tail_of
 from goodput_exporter.ledger.state import decode_state
+
+ROUND: Final = 10
+"""Ticks within which each run has its turn, however many there are: at one a second,
+what is shown of it is no older than ten seconds."""
 
 
 @dataclass(slots=True)
@@ -21,6 +26,7 @@ class Tended:
 
     Args:
         agents: Who has delivered reports of it, in this life of the program.
+        later: What the ledger holds behind that state: joined when it is read only.
         heard: What the fold was told and the ledger was not, yet.
         changed: The fold holds something that is not in *state*.
         is_urgent: It does not wait for its turn.
@@ -34,6 +40,7 @@ class Tended:
     fold: Fold
     state: bytes
     agents: set[str] = field(default_factory=set)
+    later: list[bytes] = field(default_factory=list)
     heard: list[Observation] = field(default_factory=list)
     published: Published = field(default_factory=Published)
     changed: bool = True
@@ -64,7 +71,7 @@ class Tended:
             return self.view
         # A copy of what is committed, driven on to now; the fold itself may be
         # further than the ledger.
-        ahead = decode_state(self.state)
+        ahead = decode_state(self._committed())
         tail = tail_of(ahead, around.now_ns, rules, around.silence_ns)
         self.published.pacing.look(ahead.lives.values(), around.now_ns)
         self.view = view_of(ahead, tail, self.published, rules, around)
@@ -73,17 +80,22 @@ class Tended:
 
     def set_back(self) -> None:
         """Go back to the last commit, without what has been seen since."""
-        self.fold = decode_state(self.state)
+        self.fold = decode_state(self._committed())
         self.fold.inbox, self.fold.exits, self.fold.placements = [], [], []
         self.heard = []
         self.changed = True
+
+    def _committed(self) -> bytes:
+        if self.later:
+            self.state, self.later = b"".join((self.state, *self.later)), []
+        return self.state
 
     def _basis(
         self, view: RunView, around: Around
     ) -> tuple[bytes, Mapping[str, str], int]:
         """Return what a view rests on; for a run that is over, time does not count."""
         at_ns = around.now_ns if view.ended_ns is None else view.ended_ns
-        return self.state, around.gpu_names, at_ns
+        return self._committed(), around.gpu_names, at_ns
 
 
 def give_turns(runs: Iterable[Tended], tick: int, at_once: int) -> None:
@@ -93,9 +105,11 @@ def give_turns(runs: Iterable[Tended], tick: int, at_once: int) -> None:
     Args:
         runs: All of them; they are told whether it is their turn.
         tick: Its number, from 1.
-        at_once: How many have their turn beside the urgent ones.
+        at_once: How many have their turn beside the urgent ones, or more: nobody
+            waits longer than ``ROUND`` ticks.
     """
     moving = [tended for tended in runs if not tended.is_at_rest]
+    at_once = max(at_once, -(-len(moving) // ROUND))
     for place, tended in enumerate(sorted(moving, key=attrgetter("turn"))):
         tended.is_due = place < at_once or tended.is_urgent
         if tended.is_due:

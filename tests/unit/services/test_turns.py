@@ -8,8 +8,10 @@ from goodput_exporter.domain.causes import Correction
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.observations import RankReport, RunObservation
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.ledger.state import decode_state
+from goodput_exporter.services.tended import ROUND
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.office import Office, lifetime
 from tests.fakes.ranks import Rank
@@ -93,6 +95,23 @@ def test_every_run_is_shown_and_none_for_longer_than_a_round() -> None:
         ages |= {(office.now_ns - end_ns) // 10**9 for end_ns in ends}
 
     assert ages == set(range(ROUNDS))
+
+
+def test_nobody_waits_longer_than_a_round_however_many_there_are() -> None:
+    """A tick looks at more runs where as many as it likes would take too long."""
+    ranks = [Rank(inc=f"{n:016x}", pid=n + 1, run=f"run-{n}") for n in range(3 * ROUND)]
+    coming = [
+        one
+        for rank in ranks
+        for one in observations([rank.init(5).steps(0, 9, each=4)])
+    ]
+    office = Office(at_once=1).watch(coming, 10)
+    for second in range(11, 11 + 2 * ROUND):
+        office.watch(coming, second)
+        ends = [v.opened_ns + sum(v.wall_ns.values()) for v in office.views()]
+
+        assert len(ends) == len(ranks)
+        assert min(ends) > office.now_ns - ROUND * NS_PER_SECOND
 
 
 def test_a_new_run_does_not_wait() -> None:
