@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from goodput_exporter.domain.placement import Ended, Stage
+from tests.cluster.api import place_of
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.following import BUILT_IN, FOLLOWED, stages
 from tests.cluster.kueue import PRIORITY_LABEL, QUEUE_LABEL, kueue, priority, queue
 from tests.cluster.scenes import Scene, scene, token_file
+from tests.cluster.services import wait_for
+from tests.cluster.test_examples import example, judge
 from tests.cluster.truth import books_agree, causes, is_within, preemptors
 
 KINDS = (*BUILT_IN, *(one for one in FOLLOWED if one.group == "kueue.x-k8s.io"))
@@ -81,3 +84,20 @@ def test_a_job_that_kueue_preempts_is_suspended_until_there_is_quota_again(
     assert causes(books, books.of("hasty")) == []
     assert books_agree(books, told)
     assert books_agree(books, books.of("hasty"))
+
+
+def test_the_example_of_a_queued_job_is_taken_by_kueue_s_webhooks(
+    queued: ControlPlane,
+) -> None:
+    """They know it by its label: were it not suspended, they would see to that."""
+    [one] = example("kueue.yaml")
+    hasty = {**one, "spec": {**one["spec"], "suspend": False}}
+    path = place_of("Job", "default")
+
+    made = judge(queued.api, path, one)
+    # The API server hears of webhooks a moment after they are made.
+    wait_for(
+        lambda: judge(queued.api, path, hasty)["spec"]["suspend"], 60, "it is held"
+    )
+
+    assert made["spec"]["suspend"] is True
