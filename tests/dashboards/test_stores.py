@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,11 +93,17 @@ def test_every_query_returns_data(scene: Scene, name: str) -> None:
     """No panel is empty and no alert is blind, but for a few with their reasons."""
     store = scene.stores[name]
     queries = every_query()
+    empty = set(queries)
 
-    empty = {f"{where}: {query}" for where, query in queries if not store.query(query)}
+    def unexplained() -> set[str]:
+        # A scrape that comes too late on a busy machine leaves a hole of a moment.
+        empty.difference_update([one for one in empty if store.query(one[1])])
+        return {f"{w}: {query}" for w, query in empty if w not in EMPTY_ON_PURPOSE}
 
-    unexplained = {e for e in empty if e.split(": ")[0] not in EMPTY_ON_PURPOSE}
-    assert unexplained == set()
+    with suppress(AssertionError):  # what is missing is said below
+        until(lambda: not unexplained())
+
+    assert unexplained() == set()
     assert len(empty) <= MOST_EMPTY * len(queries)
 
 
