@@ -28,6 +28,8 @@ from goodput_exporter.services.logs import configure
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
 SETTINGS_TOO = (
     "Every other setting is a flag here as well; goodput-exporter --help lists them."
 )
@@ -226,7 +228,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the chosen program.
 
     Returns:
-        0 when all went well, 1 when the program failed, 2 when a setting is wrong.
+        0 when all went well, 1 when the program failed, 2 when a setting is wrong,
+        130 when Ctrl-C ended it before it could answer to that itself.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     command = command_of(words)
@@ -255,6 +258,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GoodputError as exc:
         print(f"goodput-exporter: {exc}", file=sys.stderr)  # noqa: T201  # the last word
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        # Before a program takes signals itself, and in commands that never do.
+        return EXIT_INTERRUPTED
 
 
 def start(

@@ -67,7 +67,7 @@ def test_a_taken_udp_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 
     assert status == FAILED
     assert f"udp 127.0.0.1:{port} cannot be bound" in said
-    assert "set another UDP port" in said
+    assert "set another heartbeats.udp_port" in said
 
 
 def test_a_second_exporter_takes_no_socket_and_no_ledger(

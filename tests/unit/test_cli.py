@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,22 @@ def test_a_misspelt_flag_gets_the_nearest_one(
     assert said == (
         "goodput-exporter: --htp-port: no such flag; did you mean --http-port?\n"
     )
+
+
+class Interrupted(io.StringIO):
+    """A terminal at which Ctrl-C is pressed as soon as something is printed."""
+
+    def write(self, _: str) -> int:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_no_traceback() -> None:
+    """The status is what shells expect; nothing has gone wrong."""
+    with redirect_stdout(Interrupted()):
+        status = cli.main(["config"])
+
+    assert status == 130
 
 
 def test_a_flag_is_never_completed() -> None:

@@ -15,6 +15,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.asking import (
     Exporter,
     UnansweredError,
@@ -23,6 +24,7 @@ from goodput_exporter.services.asking import (
 )
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.from_settings import ledger_of
+from goodput_exporter.services.reading_runs import nearest_runs
 
 PARTS: Final = 3
 REFUSED: Final = 400
@@ -118,6 +120,7 @@ def _ask_exporter(exporter: Exporter, key: RunKey, said: Correction) -> bool:
 
 def _write(settings: Settings, key: RunKey, said: Correction) -> None:
     with closing(ledger_of(settings)) as ledger:
+        _require(ledger, key)
         books = Bookkeeper(
             ledger,
             Rules(),
@@ -128,3 +131,12 @@ def _write(settings: Settings, key: RunKey, said: Correction) -> None:
         )
         books.correct(key, said, said.at_ns)
         books.write_down(key, said.at_ns)
+
+
+def _require(ledger: Ledger, key: RunKey) -> None:
+    keys = [run.key for run in ledger.runs()]
+    if key not in keys:
+        near = " or ".join(nearest_runs(keys, str(key)))
+        hint = f"did you mean {near}?" if near else "check ledger.path, or ledger.url"
+        msg = f"run {key} is not in the ledger, which holds {len(keys)} runs: {hint}"
+        raise BadInputError(msg)

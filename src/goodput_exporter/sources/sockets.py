@@ -125,7 +125,8 @@ def open_udp(host: str, port: int) -> socket.socket:
 
 def _udp_error(host: str, port: int, exc: OSError) -> SourceUnavailableError:
     msg = (
-        f"heartbeats: udp {host}:{port} cannot be bound ({exc}); stop the program "
-        "that holds it, or set another UDP port for heartbeats"
+        f"heartbeats: udp {host}:{port} cannot be bound ({exc}); if another program "
+        "holds the port, stop it or set another heartbeats.udp_port; else check that "
+        "heartbeats.udp_host is an address of this machine"
     )
     return SourceUnavailableError(msg)

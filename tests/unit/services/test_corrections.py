@@ -218,7 +218,8 @@ def settings_on(ledger: Path) -> Settings:
 def chosen(**words: str | None) -> Namespace:
     """Return a parsed command line."""
     given = {"cause": "planned", "note": "why", "by": "kim", **words}
-    return Namespace(incident="local/default/story#1", **given)
+    run = given.pop("run", "local/default/story")
+    return Namespace(incident=f"{run}#1", **given)
 
 
 def test_a_ledger_that_nobody_holds_is_corrected_itself(tmp_path: Path) -> None:
@@ -239,6 +240,19 @@ def test_a_ledger_that_nobody_holds_is_corrected_itself(tmp_path: Path) -> None:
         assert ledger.verify() == []
     found = [one for one in entries if isinstance(one, Reattribution) and one.by]
     assert [(one.to_cause, one.note) for one in found] == [(Cause.PLANNED, "why")]
+
+
+def test_a_misspelt_run_gets_the_nearest_one(tmp_path: Path) -> None:
+    """The exporter is not there to be asked for its name."""
+    path = tmp_path / "ledger.sqlite"
+    epic = three_days()
+    with closing(open_ledger(path)) as ledger:
+        ledger.append(Batch(epic.at_ns, [(epic.key, one) for one in epic.bookings]))
+
+    with pytest.raises(BadInputError, match=f"did you mean {epic.key}"):
+        attribute_command.main(
+            settings_on(path), chosen(run="east/research/lama"), io.StringIO()
+        )
 
 
 def test_a_run_without_a_state_is_not_said_to_be_unknown(tmp_path: Path) -> None:
