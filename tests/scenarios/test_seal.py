@@ -148,3 +148,34 @@ def test_the_order_of_agents_within_the_seal_delay_is_no_matter() -> None:
         books.append((view.sealed, view.settled, view.restated))
 
     assert all(book == books[0] for book in books)
+
+
+def test_a_run_that_began_while_we_were_away_loses_nothing() -> None:
+    """
+    It begins at 100, we come back at 300, and its agents bring a batch a second.
+
+    What an agent vouches for comes before the reports of a rank whose pod had to be
+    found, and the later batches are still under way: none of it is late.
+    """
+    one, other = crew()
+    one.begins_s = other.begins_s = 100.0
+    office = Office(begins_s=300)
+    coming: list[tuple[float, str, list[Observation]]] = []
+    for agent in (Agent("n1", one), Agent("n2", other)):
+        for sent_s, name, (*seen, vouched) in agent.batches():
+            comes_s = max(sent_s, 300 + (sent_s - 100) / EVERY_S)
+            coming.append((comes_s, name, [vouched, *seen]))
+    coming.sort(key=lambda batch: batch[:2])
+    while office.now_s < 700:
+        office.now_s += 1.0
+        while coming and coming[0][0] <= office.now_s:
+            _, name, seen = coming.pop(0)
+            office.books.take(seen, name)
+        office.books.tick(office.now_ns)
+    view = office.view()
+
+    assert view.opened_ns == ns(START_S + 100)
+    assert view.sealed.of(RunState.UNOBSERVED) == 0
+    assert view.late_ns == 0
+    assert not view.restated
+    assert lifetime(view).adds_up

@@ -51,6 +51,8 @@ class Shelf:
         self._retention_ns = retention_ns
         self._most_runs = most_runs
         self._agents: dict[str, set[RunKey]] = {}
+        self._told: dict[str, Delivered] = {}
+        self._since_ns = 0
         self._is_full = False
         self.runs: dict[RunKey, Tended] = {}
         self.refused = 0
@@ -73,6 +75,7 @@ class Shelf:
             case Evidence():
                 self._give(self._router.runs_about(seen), seen)
             case Delivered():
+                self._told[seen.agent] = seen
                 self._give(self._agents.get(seen.agent, ()), seen)
 
     def _route_report(self, seen: RankReport, agent: str, now_ns: int) -> None:
@@ -91,7 +94,9 @@ class Shelf:
             self._agents.setdefault(agent, set()).add(key)
             self.runs[key].agents.add(agent)
         lately = self._router.bind(seen.incarnation, key)
-        self._give([key], seen, *lately)
+        # A rank that waited for its pod comes after what its agent has vouched for.
+        told = [self._told[agent]] if agent in self._told else []
+        self._give([key], seen, *lately, *told)
 
     def _route_placement(self, seen: Placement, now_ns: int) -> None:
         if seen.key not in self.runs:
@@ -123,7 +128,7 @@ class Shelf:
                 self.runs[key].is_urgent = True
                 _log.info("run %s goes on", key)
                 return True
-            fold = Fold(key)
+            fold = Fold(key, resumed_ns=self._since_ns)
         except LedgerCorruptError:
             fold = self._anew(key)
             _log.exception("run %s has a damaged state and begins anew", key)
@@ -183,7 +188,13 @@ class Shelf:
             self._agents.setdefault(agent, set()).add(key)
 
     def take_up_finished(self, now_ns: int) -> None:
-        """Keep in sight what has just ended: its last figures may be scraped yet."""
+        """
+        Keep in sight what has just ended: its last figures may be scraped yet.
+
+        This ends the taking up. What is heard of a new run from before then was
+        said while this program was away, and more of it may wait with the agents.
+        """
+        self._since_ns = now_ns
         for run in self._ledger.runs():
             is_recent = now_ns - (run.last_ns or 0) <= self._retention_ns
             if not run.closed or not is_recent or run.key in self.runs:
