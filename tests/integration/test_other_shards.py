@@ -7,16 +7,19 @@ from functools import partial
 
 import pytest
 
+from goodput_exporter.config.places import load
 from goodput_exporter.domain.energy import Energy
 from goodput_exporter.domain.energy_totals import EnergyTotals
+from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerError
 from goodput_exporter.ledger.energy_rows import EnergyBatch
 from goodput_exporter.ledger.gpu_lines import GpuBatch
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.other_shards import READ_EVERY_NS, OtherShards
-from goodput_exporter.services.sharding import Shard, shard_of
+from goodput_exporter.services.sharding import META, Shard, shard_of
 from tests.fakes.ledger import LLAMA, booked, segment
 from tests.fakes.postgresql import Cluster
 
@@ -87,3 +90,22 @@ def test_the_first_shard_has_what_it_divides_itself(url: str) -> None:
     assert not alone.can_read
     assert alone.energy([LLAMA], READ_EVERY_NS) == ()
     assert alone.runs() == []
+
+
+def test_verify_and_reports_read_the_books_of_all_shards(url: str) -> None:
+    """The count stands in the first book; nobody has to name it."""
+    names = [RunKey("east", "ml", f"run-{number}") for number in range(6)]
+    for index in range(COUNT):
+        own = [key for key in names if shard_of(key, COUNT) == index]
+        assert own
+        with closing(open_ledger(url, cluster="east", shard=index)) as ledger:
+            for key in own:
+                ledger.append(booked(segment(0, 1_800), key=key))
+            ledger.append(Batch(1, meta={META: str(COUNT)}))
+    flags = {"ledger.url": url, "identity.cluster": "east"}
+
+    with closing(cluster_reader_of(load(environ={}, flags=flags))) as ledger:
+        found, broken = [run.key for run in ledger.runs()], ledger.verify()
+
+    assert found == sorted(names)
+    assert broken == []

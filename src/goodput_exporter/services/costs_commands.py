@@ -32,7 +32,7 @@ from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.services.asked_reports import price_book_of
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.costs_csv import Bills, in_csv
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.merged_charges import HOUR_NS, Sums
 from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_costs import Books, Used, books_of
@@ -76,7 +76,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
     rule = Rule(said["rule"] or Rule.ASKED.value)
     place = _place(prices, said["gpu_model"], said["node_pool"])
     is_focus = said["format"] == "focus"
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         found = bills(
             ledger,
             prices,

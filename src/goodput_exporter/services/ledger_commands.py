@@ -16,7 +16,7 @@ from goodput_exporter.ledger import copying
 from goodput_exporter.ledger.ledger import Finding, Reader
 from goodput_exporter.ledger.state import decode_state
 from goodput_exporter.services.from_settings import ledger_of
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 
 BROKEN: Final = 1
 """The exit status where the ledger breaks a law."""
@@ -60,7 +60,7 @@ def main(settings: Settings, asked: Asked, out: TextIO) -> int:
 
 def verify(settings: Settings, _file: Path | None, out: TextIO) -> int:
     """Say which laws the ledger breaks, a line for each."""
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         findings = [*ledger.verify(), *_unable_to_go_on(ledger)]
         runs = len(ledger.runs())
     if not findings:

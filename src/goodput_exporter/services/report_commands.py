@@ -29,7 +29,7 @@ from goodput_exporter.report.rows import COLUMNS, rows, rows_csv
 from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.services.asked_reports import Asked, asked_of, pricing_of
 from goodput_exporter.services.asked_windows import window_of
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.new_files import explained, write_text
 from goodput_exporter.services.reading_days import read_runs
 from goodput_exporter.services.reading_energy import read_energy
@@ -81,7 +81,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         LedgerError: The ledger cannot be read, or the file not written.
     """
     asked = asked_of(chosen, "html")
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         made = report(ledger, asked, LedgerClock().now_ns())
     write(made, asked, out)
     return 0
