@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput_exporter.analysis.energy_shares import (
     holder_of,
+    lines_by_holder,
     not_booked,
     share_of,
 )
@@ -127,6 +128,25 @@ def test_energy_is_divided_over_exactly_the_time_of_the_cluster_book(
     assert gpu_ns == time_of(lines, window)
     everything = gpu_energy(metered, used(lines, {LLAMA: book}, whole), whole)
     assert everything.total_millijoules == 3 * 777_000
+
+
+@settings(max_examples=30)
+@given(histories(), segments(), windows())
+def test_what_others_do_with_other_gpus_changes_nobodys_share(
+    lines: list[GpuBooking], book: list[Segment], window: Span
+) -> None:
+    """Each gets of its own lines, and those about parts of GPUs, what all say."""
+    metered = {
+        gpu: drawn(counter((0, 0), (0.0004, 333), (0.001, 777), gpu=gpu))
+        for gpu in ("GPU-0", "GPU-1", "GPU-2")
+    }
+    told = lines_by_holder(lines)
+
+    assert set(told) == set(map(holder_of, lines))
+    for key, its in told.items():
+        its_book = book if key == LLAMA else ()
+        of_all = share_of(key, lines, its_book, metered, window)
+        assert share_of(key, its, its_book, metered, window) == of_all
 
 
 @given(histories(), segments(), windows(), st.integers(0, LONGEST_NS))

@@ -31,6 +31,25 @@ def holder_of(line: GpuBooking) -> RunKey:
     return NOBODY if run is None or line.hold.category is not Category.HELD else run
 
 
+def lines_by_holder(lines: Iterable[GpuBooking]) -> dict[RunKey, list[GpuBooking]]:
+    """
+    Return what ``share_of`` needs of the lines for each holder.
+
+    That is its own, and those of others that may be about parts of the same GPUs. So
+    a fleet's lines are not searched once for each of its runs.
+    """
+    own: dict[RunKey, list[GpuBooking]] = {}
+    parts: list[GpuBooking] = []
+    for line in lines:
+        own.setdefault(holder_of(line), []).append(line)
+        if line.slots != WHOLE:
+            parts.append(line)
+    return {
+        holder: [*its, *(line for line in parts if holder_of(line) != holder)]
+        for holder, its in own.items()
+    }
+
+
 def share_of(
     holder: RunKey,
     lines: Sequence[GpuBooking],
@@ -43,7 +62,8 @@ def share_of(
 
     Args:
         holder: The run, or ``NOBODY``.
-        lines: Of the cluster book, of everybody: a GPU that several hold is divided.
+        lines: Of the cluster book, of everybody, or its own of ``lines_by_holder``:
+            a GPU that several hold is divided.
         segments: Of the run's book; None where that cannot be read: all is ``held``.
         metered: What the GPUs drew.
         window: The half-open span to account for.

@@ -9,8 +9,8 @@ from typing import Final
 
 from goodput_exporter.analysis.energy_shares import (
     Groups,
-    holder_of,
     late_share,
+    lines_by_holder,
     not_booked,
     share_of,
 )
@@ -180,12 +180,12 @@ class EnergyBookkeeper:
         window = Span(since_ns, through_ns)
         lines = _lines(ledger, is_open, window)
         metered = self._metered(ledger, window)
-        holders = dict.fromkeys(map(holder_of, lines))
-        self._moving = set(holders)
-        strangers = [key for key in holders if self._is_stranger(key)]
+        by_holder = lines_by_holder(lines)
+        self._moving = set(by_holder)
+        strangers = [key for key in by_holder if self._is_stranger(key)]
         found = [
-            self._go_on(ledger, key, lines, metered, window)
-            for key in holders
+            self._go_on(ledger, key, its, metered, window)
+            for key, its in by_holder.items()
             if key not in strangers
         ]
         found.append(self._of_nobody(lines, metered, window, strangers))
