@@ -212,7 +212,10 @@ class RunDetail(Shape):
     devices: Devices
     window: Window
     live: Books = Field(
-        description="As known now: counters, the open tail, and later corrections."
+        description=(
+            "As known now: counters, the open tail, and later corrections. The "
+            "ledger's `view=live` is the counters alone."
+        )
     )
     adds_up: AddsUp
     layers: Layers = Field(description="Over the window of this answer.")
