@@ -59,7 +59,8 @@ each right is for stands in [SECURITY.md](../../SECURITY.md).
 AFTER_EXAMPLES: Final = """
 ## Values
 
-A key that is not listed is refused by its name.
+A key that is not listed is refused by its name,
+but for those below `global`, which charts share.
 
 | value | default | meaning |
 | --- | --- | --- |

@@ -12,7 +12,8 @@ HEAD: Final = """\
 
 <!-- Generated from the chart; run `make docs`, do not edit. -->
 
-`helm install` needs none of them. A key that is not listed is refused by its name.
+`helm install` needs none of them. A key that is not listed is refused by its name,
+but for those below `global`, which charts share.
 What the programs themselves can be told is in [settings](config.md): under `settings`,
 `agent.settings` and `aggregator.settings` each is a key, such as
 `stall.step_seconds: 120`.

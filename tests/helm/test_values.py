@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import pytest
 
 from goodput_exporter.config.fields import FIELDS
 from helm.chart_values import values
-from tests.helm.chart import CHART, helm, template
+from tests.helm.chart import CHART, Manifest, helm, template
 
 pytestmark = pytest.mark.real
 
@@ -29,6 +32,22 @@ def test_a_misspelt_value_is_refused_by_its_name(setting: str, name: str) -> Non
 
     assert said.returncode != 0
     assert f"'{name}'" in said.stderr
+
+
+def test_every_level_of_the_values_is_closed_but_what_others_define() -> None:
+    """Kubernetes judges its own objects; `global` is shared with other charts."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+    opened = {path for path, one in levels(schema) if one["additionalProperties"]}
+    assert opened == {"global", "agent.updateStrategy", "aggregator.affinity"}
+
+
+def levels(schema: Manifest, path: str = "") -> Iterator[tuple[str, Manifest]]:
+    """Yield every object of values by its path; maps of strings have a name."""
+    if schema.get("type") == "object":
+        yield path, schema
+    for name, one in schema.get("properties", {}).items():
+        yield from levels(one, f"{path}.{name}".lstrip("."))
 
 
 @pytest.mark.parametrize("port", ["9400", ":9400"])
