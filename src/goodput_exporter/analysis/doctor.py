@@ -43,6 +43,7 @@ class RunSeen:
         state: What it does now.
         unobserved: The share of its time that nobody saw.
         ranks_reporting, ranks_expected: Heard of lately, and asked.
+        devices_asked: What the book counts.
         step, saved_step, durable_step: As reported.
         unknown_causes: Incidents without a cause.
         has_state: What the run goes on from could be read; without it only the
@@ -63,6 +64,7 @@ class RunSeen:
     unobserved: float = 0.0
     ranks_reporting: int | None = None
     ranks_expected: int | None = None
+    devices_asked: int | None = None
     step: int | None = None
     saved_step: int | None = None
     durable_step: int | None = None
@@ -281,6 +283,18 @@ def _silent(run: RunSeen, _: Seen) -> Iterator[Complaint]:
         )
 
 
+def _two_in_one(run: RunSeen, _: Seen) -> Iterator[Complaint]:
+    ranks, devices = run.ranks_expected, run.devices_asked
+    if run.has_gpus or ranks is None or devices is None or ranks <= devices:
+        return
+    yield Complaint(
+        f"{ranks} processes report as ranks, and {devices} is the largest world size "
+        "that they tell: the time of the others is in no book",
+        "give each job a GOODPUT_RUN_ID of its own, if two share this one; else tell "
+        "every rank its RANK and WORLD_SIZE",
+    )
+
+
 def _never_stepped(run: RunSeen, _: Seen) -> Iterator[Complaint]:
     if run.step is None and run.source != "inferred":
         yield Complaint(
@@ -363,6 +377,7 @@ OF_RUN: Final[tuple[Callable[[RunSeen, Seen], Iterator[Complaint]], ...]] = (
     _unverified,
     _unobserved,
     _silent,
+    _two_in_one,
     _never_stepped,
     _not_durable,
     _no_gpus,

@@ -188,6 +188,7 @@ def _run_of(detail: dict[str, Any]) -> RunSeen:
             unobserved=_unobserved(live),
             ranks_reporting=devices["ranks_reporting"],
             ranks_expected=devices["ranks_expected"],
+            devices_asked=devices["asked"],
             step=steps["step"],
             saved_step=steps["saved_step"],
             durable_step=steps["durable_step"],

@@ -117,6 +117,18 @@ def test_a_run_that_the_exporter_does_not_know_gets_the_nearest_name() -> None:
     assert f"did you mean {key.cluster}/{key.namespace}/{key.run}?" in found
 
 
+def test_two_jobs_under_one_name_are_told() -> None:
+    """Both say that they are rank 0 of 1; one device is counted."""
+    twice = {"ranks_expected": 2, "asked_devices": 1, "devices_are_gpus": False}
+
+    assert "2 processes report as ranks, and 1 is the largest" in complaints(
+        api(**twice), "llama-7b"
+    )
+    assert "processes report as ranks" not in complaints(
+        api(**{**twice, "asked_devices": 2}), "llama-7b"
+    )
+
+
 def test_a_run_without_an_id_is_told_apart() -> None:
     """Its name says that nobody named it."""
     key = RunKey("local", "default", "unnamed-00ff")
