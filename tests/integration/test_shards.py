@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.fakes.node_agent import node_agent
 from tests.fakes.replicas import Cluster, replicas
 from tests.fakes.station import Station, until
 from tests.integration.jobs import job
+from tests.integration.whole import assert_whole, unused_port
 
 pytestmark = pytest.mark.real
 
@@ -34,13 +34,6 @@ def owned_by(index: int) -> str:
         for name in names
         if shard_of(RunKey("c1", "default", name), COUNT) == index
     )
-
-
-def unused_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.1.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager
@@ -71,7 +64,7 @@ def test_each_shard_books_its_runs_and_one_that_died_has_all_of_them(
     tmp_path: Path,
 ) -> None:
     """One is killed while both runs train; its agent's spool holds what it missed."""
-    port = unused_port()
+    port = unused_port(HOST.replace("{shard}", "1"))
     with (
         KubeServer().serving() as server,
         node_agent(
@@ -109,17 +102,3 @@ def test_each_shard_books_its_runs_and_one_that_died_has_all_of_them(
             assert not one.page().sum("goodput_run_steps_total", run=runs[1 - index])
         assert both[0].page().one("goodput_nodes", gpu="true", agent="present") == 1
         assert not both[1].page().sum("goodput_nodes")
-
-
-def assert_whole(one: Station, run: str, last_step: int) -> None:
-    """Check that a finished run's account is its wall time, and its steps are all."""
-    page = one.page()
-    began = page.one("goodput_run_started_timestamp_seconds", run=run)
-    ended = page.one("goodput_run_ended_timestamp_seconds", run=run)
-    states = page.states(run)
-    assert began is not None
-    assert ended is not None
-    told = (one.url, began, ended, states)
-    assert sum(states.values()) == pytest.approx(ended - began, abs=1e-6), told
-    assert "unobserved" not in states
-    assert page.one("goodput_run_steps_total", run=run, execution="first") == last_step
