@@ -333,7 +333,7 @@ def test_a_report_arrives_with_every_field() -> None:
 
 def test_what_a_push_leaves_behind_is_in_no_cycle() -> None:
     """The aggregator's collector looks seldom; commits leave a little, pushes none."""
-    pushes = 200
+    pushes = 100
     desk = Desk(commits=False, limits=Limits(requests_burst=2 * pushes))
 
     async def together(first: int) -> None:

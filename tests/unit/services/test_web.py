@@ -27,7 +27,7 @@ BATCH = encode_frame(
     node(1), agent="agent", node="node-1", epoch="e", sequence=1, made_ns=1
 )
 """What an agent sends."""
-MOST_SENT_BYTES = 100 * MOST_HEAD_BYTES
+MOST_SENT_BYTES = 1_000 * MOST_HEAD_BYTES
 """Far beyond what the sockets of both ends hold."""
 
 pytestmark = pytest.mark.parametrize(
