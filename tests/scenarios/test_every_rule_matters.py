@@ -628,7 +628,7 @@ EVIDENCE = (
         "14",
         "a silent rank holds the book back for ever",
         "advance",
-        "if hold_ns - heard_ns < patience_ns:",
+        "if hold_ns - heard_ns < patience_ns or life.incarnation in waiting:",
         "if True:",
         of.a_silence,
     ),
