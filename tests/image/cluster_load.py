@@ -22,6 +22,7 @@ from tests.fakes.replicas import Cluster
 GPUS: Final = 8
 NODES_PER_RUN: Final = 4
 EVERY_S: Final = 5.0
+WATTS: Final = 600
 NS: Final = 10**9
 NODE_NAME: Final = "authentication.kubernetes.io/node-name"
 
@@ -103,7 +104,13 @@ class Node:
             for index in range(GPUS)
         ]
         samples = [
-            replace(gpu(index, second), uuid=f"GPU-{self.number}-{index}", at_ns=now_ns)
+            replace(
+                gpu(index, second),
+                uuid=f"GPU-{self.number}-{index}",
+                at_ns=now_ns,
+                # Drawn evenly: a whole second's error would be a reading to keep.
+                energy_joules=WATTS * (now_ns - began_ns) / NS,
+            )
             for index in range(GPUS)
         ]
         name = f"node-{self.number}"
