@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from goodput_exporter.errors import LedgerError
@@ -17,6 +17,12 @@ from goodput_exporter.ledger.lock import WriterLock
 from goodput_exporter.ledger.migrations import migrate, require_ours
 from goodput_exporter.ledger.queries import migrations
 from goodput_exporter.ledger.reader import read_ledger
+from goodput_exporter.ledger.whole_files import (
+    beside,
+    explained_by_os,
+    place,
+    sync_folder,
+)
 
 
 def back_up(path: Path, target: Path) -> list[Finding]:
@@ -36,7 +42,7 @@ def back_up(path: Path, target: Path) -> list[Finding]:
         msg = f"{target}: exists already; name a new file, nothing is overwritten"
         raise LedgerError(msg)
     read_ledger(path).close()
-    with _beside(target, ".partial") as partial:
+    with beside(target, ".partial") as partial:
         findings = _copy(path, partial)
         place(partial, unsound(target) if findings else target)
     return findings
@@ -62,14 +68,14 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
         LedgerError: An exporter writes the ledger, or a file cannot be read or
             written.
     """
-    with _explained_by_os(path):
+    with explained_by_os(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = WriterLock(path)
     try:
         if not source.is_file():
             msg = f"{source}: no such file; name a backup"
             raise LedgerError(msg)
-        with _beside(path, ".restoring") as partial:
+        with beside(path, ".restoring") as partial:
             findings = _copy(source, partial, bring_up=_bring_up)
             if not findings:
                 _exchange(path, partial, path.with_name(name_for_old))
@@ -78,34 +84,9 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
     return findings
 
 
-def place(partial: Path, target: Path) -> None:
-    """
-    Give a finished file its name, durably, unless another has it.
-
-    Raises:
-        LedgerError: *target* exists, or its folder cannot be written.
-    """
-    with _explained_by_os(target):
-        os.link(partial, target)  # unlike a rename, never in the place of another
-        _sync_folder(target.parent)
-
-
 def unsound(target: Path) -> Path:
     """Return what a copy is called that breaks a law."""
     return target.with_name(target.name + ".unsound")
-
-
-@contextmanager
-def _beside(target: Path, suffix: str) -> Iterator[Path]:
-    """Make an empty file for the copy, and remove that name in the end."""
-    partial = target.with_name(target.name + suffix)
-    with _explained_by_os(partial):
-        # Its owner's alone: a ledger names runs, hosts and people's mistakes.
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _copy(
@@ -140,40 +121,14 @@ def _bring_up(copy: sqlite3.Connection, source: Path) -> None:
 
 
 def _exchange(path: Path, partial: Path, old: Path) -> None:
-    with _explained_by_os(old):
+    with explained_by_os(old):
         log = path.with_name(path.name + "-wal")
         # The old ledger is whole under its new name before the first file goes.
         for here, there in ((path, old), (log, old.with_name(old.name + "-wal"))):
             if here.exists():
                 os.link(here, there)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         log.unlink(missing_ok=True)
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
         partial.replace(path)
-        _sync_folder(path.parent)
-
-
-@contextmanager
-def _explained_by_os(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError as exc:
-        msg = (
-            f"{path}: exists already; nothing is overwritten. Name another file, or "
-            "remove it if an earlier attempt was cut off"
-        )
-        raise LedgerError(msg) from exc
-    except OSError as exc:
-        msg = (
-            f"{path}: cannot be written ({exc.strerror}); check the folder, the rights "
-            "on it, and that its file system has hard links"
-        )
-        raise LedgerError(msg) from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_folder(path.parent)

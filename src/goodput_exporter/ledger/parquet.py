@@ -19,7 +19,7 @@ DIGITS, FRACTION = 38, 9
 
 def write_parquet(columns: Sequence[Column], rows: Iterable[Cells], file: Path) -> None:
     """
-    Write rows to a new file, compressed, some at a time.
+    Write rows to a file, compressed, some at a time.
 
     Seconds and decimals are DECIMAL(38, 9) and whole numbers past 64 bits are
     DECIMAL(38, 0), so both are exact; text that repeats is stored once.
@@ -31,7 +31,7 @@ def write_parquet(columns: Sequence[Column], rows: Iterable[Cells], file: Path) 
     arrow, parquet = _arrow()
     schema = arrow.schema([(c.name, _type(arrow, c.type)) for c in columns])
     with (
-        file.open("xb") as out,
+        file.open("wb") as out,
         parquet.ParquetWriter(out, schema, compression="zstd") as writer,
     ):
         for some in _batches(rows):

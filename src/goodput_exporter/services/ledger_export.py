@@ -18,7 +18,7 @@ from goodput_exporter.ledger.parquet import write_parquet
 from goodput_exporter.ledger.tabular import Cells, Column, write_csv, write_json
 from goodput_exporter.services.ledger_places import reader_of
 from goodput_exporter.services.ledger_tables import TABLES, Table
-from goodput_exporter.services.new_files import explained, new_file
+from goodput_exporter.services.new_files import new_file, new_path
 
 Write = Callable[[Sequence[Column], Iterable[Cells], TextIO], None]
 TEXT_FORMATS: Final = MappingProxyType[str, Write](
@@ -57,8 +57,8 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
 
 def _write_file(ledger: Reader, table: Table, style: str, file: Path) -> None:
     if style == "parquet":
-        with explained(file):
-            write_parquet(table.columns, table.rows(ledger), file)
+        with new_path(file) as partial:
+            write_parquet(table.columns, table.rows(ledger), partial)
         return
     with new_file(file) as text:
         _write_text(ledger, table, style, text)

@@ -30,7 +30,7 @@ from goodput_exporter.report.sheet import Sheet
 from goodput_exporter.services.asked_reports import Asked, asked_of, pricing_of
 from goodput_exporter.services.asked_windows import window_of
 from goodput_exporter.services.ledger_places import cluster_reader_of
-from goodput_exporter.services.new_files import explained, write_text
+from goodput_exporter.services.new_files import new_path, write_text
 from goodput_exporter.services.reading_days import read_runs
 from goodput_exporter.services.reading_energy import read_energy
 from goodput_exporter.services.reading_exposure import read_exposure
@@ -81,6 +81,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         LedgerError: The ledger cannot be read, or the file not written.
     """
     asked = asked_of(chosen, "html")
+    _require_reader(asked, out)
     with closing(cluster_reader_of(settings)) as ledger:
         made = report(ledger, asked, LedgerClock().now_ns())
     write(made, asked, out)
@@ -162,8 +163,18 @@ def write(made: Sheet, asked: Asked, out: TextIO) -> None:
     if asked.out is None:
         msg = "--format parquet: name a new file with --out FILE"
         raise ConfigError(msg)
-    with explained(asked.out, "--out: "):
-        write_parquet(TABLE, map(astuple, rows(made)), asked.out)
+    with new_path(asked.out, "--out: ") as partial:
+        write_parquet(TABLE, map(astuple, rows(made)), partial)
+
+
+def _require_reader(asked: Asked, out: TextIO) -> None:
+    """Refuse to fill a person's terminal with what a browser is to read."""
+    if asked.format == "html" and asked.out is None and out.isatty():
+        msg = (
+            "report: HTML is not for a terminal; write it to a new file with "
+            "--out FILE, or choose --format md"
+        )
+        raise ConfigError(msg)
 
 
 def _touches(run: BookedRun, window: Span) -> bool:

@@ -67,14 +67,18 @@ def report(settings: Settings, *names: str, **said: object) -> str:
 
 
 def ask(
-    command: object, settings: Settings, names: tuple[str, ...], said: dict[str, object]
+    command: object,
+    settings: Settings,
+    names: tuple[str, ...],
+    said: dict[str, object],
+    out: io.StringIO | None = None,
 ) -> str:
     """Return what a command prints."""
     flags = ("from", "to", "last", "format", "out", "view", "prices", "gpu_model")
     more = ("node_pool", "compare", "attempts", "group_by")
     unsaid = dict.fromkeys((*flags, *more))
     chosen = argparse.Namespace(**unsaid | {"run": list(names)} | said)
-    out = io.StringIO()
+    out = out or io.StringIO()
     assert command.main(settings, chosen, out) == 0  # type: ignore[attr-defined] # one of our modules
     return out.getvalue()
 
@@ -230,6 +234,39 @@ def test_a_report_goes_to_a_new_file(
     assert file.stat().st_size > 500
     with pytest.raises(LedgerError, match="name a new file"):
         report(settings, "llama", format=name, out=str(file))
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        """Say what it is."""
+        return True
+
+
+def test_a_terminal_gets_no_html(settings: Settings) -> None:
+    """Nobody reads it there: the answer says what to type, before anything is read."""
+    seen = Terminal()
+    with pytest.raises(ConfigError, match=r"--out\s+FILE, or choose --format md"):
+        ask(report_commands, settings, ("llama",), {}, seen)
+    ask(report_commands, settings, ("llama",), {"format": "md"}, seen)
+
+    assert seen.getvalue().startswith("# ")
+
+
+def test_who_asks_for_a_file_is_told_of_it_and_a_pipe_gets_the_report_alone(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on standard error, with the file's name and its size."""
+    file = tmp_path / "week.md"
+    report(settings, "llama", out=str(file))
+    said = capsys.readouterr()
+    report(settings, "llama")
+    quiet = capsys.readouterr()
+
+    assert said.out == ""
+    assert said.err == f"{file}: written, {file.stat().st_size:,} bytes\n"
+    assert quiet.err == ""
 
 
 def test_parquet_sums_to_the_ledger(settings: Settings, tmp_path: Path) -> None:
