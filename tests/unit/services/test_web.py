@@ -131,6 +131,16 @@ def test_a_head_without_end_is_cut_off(engine: Engine, opening: bytes) -> None:
         assert caller.desk.counts.requests == 0
 
 
+def test_fields_behind_a_body_without_end_are_cut_off(engine: Engine) -> None:
+    """More headers may follow the chunks of a body, when it was answered long ago."""
+    with calling(engine) as caller:
+        caller.say(b"GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        caller.say(b"1\r\nx\r\n0\r\n")
+
+        assert until_cut_off(caller, b"a: b\r\n" * 1_000) < MOST_SENT_BYTES
+        assert caller.desk.counts.requests == 0
+
+
 def until_cut_off(caller: Caller, data: bytes) -> int:
     """Send the same again and again until nobody takes it; return the bytes."""
     sent = 0
