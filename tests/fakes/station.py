@@ -114,7 +114,7 @@ class Station:
             )
         return self._process
 
-    def start(self) -> None:
+    def start(self, within_s: float = PATIENCE_S) -> None:
         """Start the program and wait until it has completed a tick."""
         already = len(self.lines())
         process = self.launch()
@@ -124,9 +124,9 @@ class Station:
             said = "\n".join(self.lines()[already:])
             return re.search(r"message=listening page=(\S+)", said)
 
-        said = until(listening, "the line that names the port")
+        said = until(listening, "the line that names the port", within_s=within_s)
         self.url = said.group(1)
-        until(self.is_ready, "the first tick")
+        until(self.is_ready, "the first tick", within_s=within_s)
 
     def stop(self) -> int:
         """Ask it to end, and return its exit status."""
