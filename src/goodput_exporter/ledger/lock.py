@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,12 @@ class WriterLock:
         ledger: The ledger's path; the lock lies beside it.
 
     Raises:
-        LedgerError: Another process writes this ledger, or the lock file
-            cannot be made.
+        LedgerError: Another process writes this ledger, its path is that of
+            something else than a file, or the lock file cannot be made.
     """
 
     def __init__(self, ledger: Path) -> None:
+        _require_place(ledger)
         path = ledger.with_name(ledger.name + ".lock")
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -48,6 +50,26 @@ class WriterLock:
         if self._fd >= 0:  # a number closed twice may be another file's by now
             os.close(self._fd)
             self._fd = -1
+
+
+def _require_place(ledger: Path) -> None:
+    """Name what is no file, which SQLite only says that it cannot open."""
+    try:
+        is_file = stat.S_ISREG(ledger.stat().st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        msg = (
+            f"{ledger}: cannot be looked at ({exc.strerror}); check ledger.path and "
+            "the rights on its folder"
+        )
+        raise LedgerError(msg) from exc
+    if not is_file:
+        what = "a folder" if ledger.is_dir() else "no ordinary file"
+        msg = (
+            f"{ledger}: is {what}; name a file in ledger.path, as {ledger.name}.sqlite"
+        )
+        raise LedgerError(msg)
 
 
 def _lock(fd: int, ledger: Path) -> None:

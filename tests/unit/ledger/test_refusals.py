@@ -146,6 +146,25 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path) -> None:
         open_ledger(tmp_path / "nowhere" / "ledger.db")
 
 
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [("folder", "is a folder"), ("pipe", "is no ordinary"), ("loop", "symbolic links")],
+)
+def test_a_path_that_is_no_file_is_named_and_left_as_it_is(
+    tmp_path: Path, place: str, why: str
+) -> None:
+    """A folder, a pipe, links in a circle; not even a lock is laid beside them."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.iterdir())
+
+    with pytest.raises(LedgerError, match=rf"{place}: .*{why}.*ledger\.path"):
+        open_ledger(tmp_path / place)
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.usefixtures("without_root")
 def test_a_directory_that_may_not_be_written_is_named(open_directory: Path) -> None:
     """Without the right to write beside the file there is no ledger."""
