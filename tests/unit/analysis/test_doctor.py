@@ -156,6 +156,17 @@ def test_a_finished_runs_ranks_may_be_silent() -> None:
     assert ill(outcome="succeeded", ranks_reporting=0) == []
 
 
+def test_more_ranks_than_devices_are_two_jobs_under_one_name() -> None:
+    """Without GPUs' names only the world size tells how many devices there are."""
+    crowded = {"has_gpus": False, "ranks_reporting": 8, "ranks_expected": 8}
+
+    (said, _) = ill(**crowded, devices_asked=4)
+
+    assert "8 processes report as ranks, and 4 is the largest world size" in said
+    assert "GOODPUT_RUN_ID of its own" in said
+    assert len(ill(**crowded, devices_asked=8)) == 1
+
+
 def test_every_check_has_a_story() -> None:
-    """A new check needs a line in the tables above."""
-    assert (len(OF_EXPORTER), len(OF_RUN)) == (7, 12)
+    """A new check needs a line in the tables above, or a test of its own."""
+    assert (len(OF_EXPORTER), len(OF_RUN)) == (7, 13)
