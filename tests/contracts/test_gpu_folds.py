@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -29,6 +30,7 @@ from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
 from goodput_exporter.errors import BadInputError, LedgerError
 from goodput_exporter.ledger.days import DAY_NS
+from goodput_exporter.ledger.gpu_compaction import SHARDS
 from goodput_exporter.ledger.ledger import Archive, Batch
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
@@ -307,6 +309,51 @@ def test_segments_that_were_folded_first_leave_held_time(
     assert held == {"held": 8 * 48, "productive": 8 * 24}
     assert told(priced(reader, None)) == folded_before
     assert ledger.verify() == []
+
+
+def states_of_days(reader: RunReader) -> dict[str, int]:
+    """Return what the run's GPUs did in the folded days, in GPU hours by state."""
+    found: Counter[str] = Counter()
+    for row in reader.gpu_days(FIRST, FIRST + 3):
+        if row.hold.run == LLAMA:
+            found[row.state.value] += row.gpu_ns // HOUR_NS
+    return dict(found)
+
+
+def test_what_another_shard_may_have_booked_is_not_called_idle(
+    books: tuple[Archive, RunReader],
+) -> None:
+    """The run is in no book that can be read from here: its GPUs were held."""
+    ledger, reader = books
+    ledger.append(both_books([], NODE, hours(0, 72).end_ns))
+    ledger.append(Batch(2, meta={SHARDS: "2"}))
+
+    ledger.compact(FIRST + 2, FIRST + 2)
+
+    assert states_of_days(reader) == {"held": 8 * 48}
+    assert ledger.verify() == []
+
+
+@pytest.mark.real
+def test_a_shard_folds_what_another_booked_in_the_states_of_its_book(
+    postgresql: Cluster,
+) -> None:
+    """They share a database: days cost the same, folded or not."""
+    url = postgresql.url(postgresql.database())
+    with (
+        closing(open_ledger(url, cluster="east", shard=0)) as first,
+        closing(open_ledger(url, cluster="east", shard=1)) as other,
+    ):
+        first.append(both_books([], NODE, hours(0, 72).end_ns))
+        first.append(Batch(2, meta={SHARDS: "2"}))
+        other.append(Batch(1, [(LLAMA, one) for one in RUN]))
+        first.compact(FIRST + 1, FIRST + 1)
+        other.compact(FIRST + 2, FIRST + 2)
+        first.compact(FIRST + 2, FIRST + 2)
+        found = states_of_days(cast("RunReader", first))
+
+        assert found == {"productive": 8 * 24, "held": 8 * 24}
+        assert first.verify() == other.verify() == []
 
 
 def test_a_correction_of_a_folded_day_breaks_no_law(

@@ -10,7 +10,7 @@ day go. Corrections and departures stay for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,6 +37,8 @@ from goodput_exporter.ledger.reading import reach
 from goodput_exporter.ledger.shelves import Shelf
 
 NOWHERE: Final = GpuReach(None, None, None)
+SHARDS: Final = "shards"
+"""The name in a ledger's meta of how many shards divide its cluster's runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +151,34 @@ def fold_day(
     return replace(where, fold=fold), removed
 
 
+def is_divided(meta: Mapping[str, str]) -> bool:
+    """Tell whether other shards book some of the runs that hold the book's GPUs."""
+    return meta.get(SHARDS, "1") != "1"
+
+
 def segments_in(
-    shelf: Shelf, key: RunKey, extent: Extent | None, span: Span
+    shelf: Shelf,
+    key: RunKey,
+    extent: Extent | None,
+    span: Span,
+    *,
+    is_divided: bool = False,
 ) -> list[Segment] | None:
     """
     Return a run's segments that reach into a span; None if they are not kept.
+
+    Args:
+        shelf: The ledger.
+        key: The run.
+        extent: How far it reaches; None where the ledger has nothing of it.
+        span: Where to look.
+        is_divided: What the ledger has nothing of may be in another shard's.
 
     Raises:
         LedgerCorruptError: A line of it is no entry.
     """
     if extent is None:
-        return []
+        return None if is_divided else []
     if extent.folded_ns is not None and span.start_ns < extent.folded_ns:
         return None
     bounds = reach(span, extent.run_id, extent.longest_ns)

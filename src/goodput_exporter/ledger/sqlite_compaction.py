@@ -19,6 +19,7 @@ from goodput_exporter.ledger.connections import (
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.gpu_compaction import (
     fold_day,
+    is_divided,
     plan,
     segments_in,
     unfolded,
@@ -75,6 +76,7 @@ def _gpus(
     decided = (first_undecided(key, _stored(db, key)) for key in keys)
     book = take_up(meta, sqlite_gpus.nodes(db), 0)
     planned = plan(book, where, fold_before, decided)
+    elsewhere = is_divided(meta)
     removed = 0
     for day in planned.days:
         with transaction(db):
@@ -82,7 +84,9 @@ def _gpus(
                 sqlite_gpus.shelf_of(db),
                 day,
                 where,
-                lambda key, span: segments_in(shelf, key, known.get(key), span),
+                lambda key, span: segments_in(
+                    shelf, key, known.get(key), span, is_divided=elsewhere
+                ),
             )
         removed += gone
     return Compacted(gpu_folded=removed), planned.runs_before

@@ -9,8 +9,9 @@ from typing import Final
 
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import ConfigError, LedgerError
+from goodput_exporter.ledger.gpu_compaction import SHARDS
 
-META: Final = "shards"
+META: Final = SHARDS
 """The name in the ledger's meta of how many shards its runs are divided over."""
 
 

@@ -22,8 +22,8 @@ from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.gpu_compaction import (
     fold_day,
+    is_divided,
     plan,
-    segments_in,
     unfolded,
 )
 from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach, decode_day
@@ -42,7 +42,14 @@ from goodput_exporter.ledger.postgresql.connections import (
     statement,
 )
 from goodput_exporter.ledger.postgresql.failures import explained
-from goodput_exporter.ledger.postgresql.naming import as_text, from_text
+from goodput_exporter.ledger.postgresql.naming import from_text
+from goodput_exporter.ledger.postgresql.owners import (
+    extent_of,
+    named,
+    owners_elsewhere,
+    stored_of,
+    told,
+)
 from goodput_exporter.ledger.postgresql.shelf import entries, shelf_of, whole
 from goodput_exporter.ledger.reading import (
     ALWAYS,
@@ -227,8 +234,7 @@ class PostgresReader:
                 yield from entries(db, name, key, bounds)
 
     def _extent(self, db: Connection, key: RunKey) -> Extent | None:
-        row = db.execute(statement("reach_of"), self._named(key)).fetchone()
-        return None if row is None else Extent(*row)
+        return extent_of(db, self._book, key)
 
     def _reach(
         self, db: Connection, key: RunKey, window: Span
@@ -257,20 +263,27 @@ class PostgresReader:
             return compact_run(shelf, key, extent, self._stored(db, key), before)
 
     def _stored(self, db: Connection, key: RunKey) -> TupleRow | None:
-        return db.execute(statement("state_of"), self._named(key)).fetchone()
+        return stored_of(db, self._book, key)
 
     def _compact_gpus(
         self, db: Connection, keys: list[RunKey], fold_before: int
     ) -> tuple[Compacted, int]:
         """Fold days of the cluster book; return before which day runs may be."""
-        known = {key: self._extent(db, key) for key in keys}
         where, shelf = gpus.reached(db, self._book), shelf_of(db, self._address)
         with snapshot(db):
             findings = [] if where.first_ns is None else self._audit_gpus(db)
         if findings:
             return unfolded(findings, where)
-        book = take_up(self._meta(db), gpus.nodes(db, self._book), 0)
-        decided = (first_undecided(key, self._stored(db, key)) for key in keys)
+        meta = self._meta(db)
+        book = take_up(meta, gpus.nodes(db, self._book), 0)
+        owners = dict.fromkeys(keys, self._book)
+        is_shared = is_divided(meta)
+        if is_shared:
+            owners |= owners_elsewhere(db, self._book)
+        decided = (
+            first_undecided(key, stored_of(db, owner, key))
+            for key, owner in owners.items()
+        )
         planned = plan(book, where, fold_before, decided)
         removed = 0
         for day in planned.days:
@@ -280,7 +293,13 @@ class PostgresReader:
                     gpus.shelf_of(db, self._book),
                     day,
                     where,
-                    lambda key, span: segments_in(shelf, key, known.get(key), span),
+                    lambda key, span: told(
+                        db,
+                        shelf,
+                        owners.get(key),
+                        (key, span),
+                        is_divided=is_shared,
+                    ),
                 )
             removed += gone
         return Compacted(gpu_folded=removed), planned.runs_before
@@ -306,9 +325,4 @@ class PostgresReader:
         return {from_text(name): from_text(value) for name, value in rows}
 
     def _named(self, key: RunKey) -> dict[str, object]:
-        return {
-            "book": self._book,
-            "cluster": as_text(key.cluster),
-            "namespace": as_text(key.namespace),
-            "run": as_text(key.run),
-        }
+        return named(self._book, key)
