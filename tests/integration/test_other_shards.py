@@ -54,6 +54,7 @@ def test_a_run_is_read_in_the_book_of_its_shard(url: str) -> None:
         nobodys = others.runs()
         with closing(open_ledger(url, cluster="east", shard=OWNER)) as owner:
             owner.append(booked(segment(0, 1_800)))
+            others.look_again()
 
             found = others.segments(LLAMA, HOUR)
             told = [run.key for run in others.runs()]

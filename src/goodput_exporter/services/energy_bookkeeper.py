@@ -147,6 +147,8 @@ class EnergyBookkeeper:
         through_ns = self._through_ns(now_ns, line_ns)
         if self._ledger is None or through_ns is None:
             return {}
+        if self._others is not None:
+            self._others.look_again()
         try:
             found = self._divide(self._ledger, through_ns, is_open)
             found |= self._late(self._ledger, found, is_open)

@@ -10,7 +10,7 @@ from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.energy_totals import EnergyTotals
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
-from goodput_exporter.errors import LedgerError
+from goodput_exporter.errors import LedgerCorruptError, LedgerError
 from goodput_exporter.ledger.ledger import BookedRun, RunReader
 from goodput_exporter.services.sharding import Shard, shard_of
 
@@ -44,6 +44,7 @@ class OtherShards:
         self._shard = shard
         self._open_book = open_book
         self._open: dict[int, RunReader] = {}
+        self._away: dict[int, str] = {}
         self._shown: dict[RunKey, EnergyTotals] = {}
         self._read_ns = 0
         self._is_failing = False
@@ -57,15 +58,30 @@ class OtherShards:
         """Tell whether a run is booked by another shard."""
         return not self._shard.owns(key)
 
+    def look_again(self) -> None:
+        """Try anew what could not be read: once for each look at many runs."""
+        self._away.clear()
+
     def segments(self, key: RunKey, window: Span) -> list[Segment]:
         """
         Read a run's segments from the book of the shard that owns it.
+
+        A book that could not be read is away until ``look_again``: each further run
+        would wait as long for the same answer, and the tick with it.
 
         Raises:
             LedgerError: It is not there yet, or cannot be read now.
         """
         index = shard_of(key, self._shard.count)
-        return list(self._book(index).segments(key, window))
+        if index in self._away:
+            raise LedgerError(self._away[index])
+        try:
+            return list(self._book(index).segments(key, window))
+        except LedgerCorruptError:
+            raise  # of this run alone
+        except LedgerError as exc:
+            self._away[index] = str(exc)
+            raise
 
     def runs(self) -> list[BookedRun]:
         """Return the runs of all the others whose books can be read."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
 
 from goodput_exporter.analysis.histories import History, View
 from goodput_exporter.analysis.reliability import Reliability
@@ -38,14 +38,12 @@ from goodput_exporter.services.garbage import Sweeping
 from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.own_health import of_ticks
 from goodput_exporter.services.pod_label import PodLabel
+from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.web import collect_seldom, compiled
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.waits import Waits
-
-KEEP_ALIVE_SECONDS: Final = 30
-"""Longer than the time between two pushes: agents keep their connections."""
 
 _log = logging.getLogger(__name__)
 
