@@ -93,6 +93,34 @@ def test_late_datagrams_restate_what_was_booked_blind() -> None:
     assert books_close(story)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_steps_told_after_the_end_are_counted(ranks: int) -> None:
+    """
+    A node is cut off, the run ends, and its agent comes through minutes later.
+
+    The time was booked blind and no more of it will come, and yet all the steps
+    were done: the mark, the counters and the settled book know of them.
+    """
+    crew = [
+        Rank(inc=name * 16, pid=number, world=ranks, rank=number)
+        .init(5)
+        .steps(0, 29, each=10)
+        .bye()
+        for number, name in enumerate("ab"[:ranks])
+    ]
+    seen = observations(crew)
+    story = Observer(PINNED).watch(part(seen, -1e6, 100), 500)
+    blind = story.live()["unobserved"]
+    story.watch(part(seen, 100, 1e6), 600)
+
+    assert story.fold.outcome == "succeeded"
+    assert story.fold.progress.high_water == 29
+    assert story.fold.steps_first == 30
+    assert story.live()["unobserved"] == blind
+    assert story.settled() == {"initializing": 5 * ranks, "productive": 300 * ranks}
+    assert books_close(story)
+
+
 def test_late_datagrams_tell_what_phase_it_was() -> None:
     """Not everything that was missed was progress."""
     rank = Rank(inc="a" * 16, pid=1).init(5).steps(0, 4, each=10).phase("eval", 200)

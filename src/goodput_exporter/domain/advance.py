@@ -17,7 +17,7 @@ from goodput_exporter.domain.observations import ModelFacts, RankExited, RankRep
 from goodput_exporter.domain.placing import place
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
-from goodput_exporter.domain.tiling import lay
+from goodput_exporter.domain.tiling import count_late, lay
 from goodput_exporter.domain.turns import forget_the_dead, turn
 
 
@@ -50,6 +50,7 @@ def advance(
             extend(life, line_ns, fold.durations, rules)
     for change in _turns_before(fold, line_ns):
         lay(fold, change.at_ns, rules, until=Until.STOP)
+        count_late(fold, change.at_ns, rules)
         if change.placement is None:
             turn(fold, change, rules)
         else:

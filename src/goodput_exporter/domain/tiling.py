@@ -53,6 +53,19 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, until: Until) -> None:
         _quiet(fold, stop_ns, rules, hard=hard)
 
 
+def count_late(fold: Fold, until_ns: int, rules: Rules) -> None:
+    """
+    Count the steps that late words tell of, before what has begun or ended then.
+
+    Their time was booked blind, so nothing of it is left to lay; without this the
+    steps of a run that ends in such time would be in no count.
+    """
+    is_blind = fold.line_ns is not None and until_ns < fold.line_ns
+    if is_blind and fold.ended_ns is None and not is_out(fold):
+        for waiting in take_waiting(fold, until_ns):
+            apply(fold, waiting, rules)
+
+
 def _lay_crew(
     fold: Fold, members: list[Life], stop_ns: int, rules: Rules, *, until: Until
 ) -> None:
