@@ -59,21 +59,26 @@ class OneShard:
 
     def tick(self, now_ns: int) -> None:
         """Book what the watches and the agents have brought, as an aggregator does."""
-        self.books.take(
-            one
-            for one in self.tracker.drain(now_ns)
-            if not isinstance(one, Placement) or self.shard.owns(one.key)
-        )
+        self._look(now_ns)
         waiting, self.waiting = self.waiting, []
         for node, seen in waiting:
             if self.shard.is_first:
                 self.gpus.take(self.looks.hear(node, seen))
                 self.gpus.meter(node, seen, now_ns)
             self.books.take(self.naming.named(seen, node, now_ns), node)
-        for node, ready in self.naming.ripe(now_ns):
+        found = list(self.naming.ripe(now_ns))
+        self._look(now_ns)
+        for node, ready in found:
             self.books.take(ready, node)
         self.books.tick(now_ns)
         self.naming.settle(is_committed=True)
+
+    def _look(self, now_ns: int) -> None:
+        self.books.take(
+            one
+            for one in self.tracker.drain(now_ns)
+            if not isinstance(one, Placement) or self.shard.owns(one.key)
+        )
 
     def energy(self, now_ns: int) -> list[EnergyTotals]:
         """Return what its page shows: of its runs; on the first, of nobody, too."""

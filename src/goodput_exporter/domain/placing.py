@@ -139,5 +139,8 @@ def _end(fold: Fold, placement: Placement, *, was_out: bool) -> None:
             # Nobody need have seen its end: its workload has none running.
             life.ended_ns, life.ended_ok = max(at_ns, life.started_ns), True
     is_moved = placement.reason.startswith(MOVED_TO)
+    if is_moved:
+        # It waited until then, and waits on under the other name, if at all.
+        at_ns = max(placement.at_ns, fold.opened_ns)
     joins = placement.reason.removeprefix(MOVED_TO) if is_moved else ""
     close(fold, at_ns, OUTCOME_OF[ended], joins=joins)

@@ -190,6 +190,9 @@ class Aggregator:
         if not self._is_listed and self._following.is_listed():
             self._is_listed = True
             self._tracker.listed(self._left_ns)
+        self._look(now_ns)
+
+    def _look(self, now_ns: int) -> None:
         found = self._tracker.drain(now_ns)
         self._journal.take(
             one
@@ -207,7 +210,12 @@ class Aggregator:
                 words.meter(each.node, each.observations, now_ns)
             named = self._naming.named(each.observations, each.node, now_ns)
             self._journal.take(named, each.node)
-        for node, ready in self._naming.ripe(now_ns):
+        found = list(self._naming.ripe(now_ns))
+        if found and self._is_watching:
+            # Where the pods are of a run that a rank has just named: a book that
+            # its word opened would begin with it, and they ran before.
+            self._look(now_ns)
+        for node, ready in found:
             self._journal.take(ready, node)
         words.take(self._gpus.lost(now_ns))
 

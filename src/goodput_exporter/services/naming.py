@@ -167,7 +167,7 @@ class Naming:
         """Yield by node what has waited for a pod that is known now, or too long."""
         for incarnation, (since_ns, held) in list(self._held.items()):
             is_late = now_ns - since_ns >= self._patience_ns
-            key = self._find(held, is_late=is_late, now_ns=now_ns)
+            key = self._find(held, is_late=is_late)
             if key is None:
                 continue
             del self._held[incarnation]
@@ -195,7 +195,7 @@ class Naming:
         self._holding += 1
         self._changed.add(new.node)
 
-    def _find(self, held: list[Held], *, is_late: bool, now_ns: int) -> RunKey | None:
+    def _find(self, held: list[Held], *, is_late: bool) -> RunKey | None:
         """Return the run of an incarnation; None while its pod may yet be seen."""
         report = next((h.seen for h in held if isinstance(h.seen, RankReport)), None)
         node = held[0].node if held else ""
@@ -206,18 +206,18 @@ class Naming:
             return self._by_node(report, node)
         uid = pod_named(self._tracker.register, node, report.pod)
         if uid:
-            return self._by_pod(report, uid, now_ns)
+            return self._by_pod(report, uid)
         if not is_late:
             return None
         self.counts.unplaced += 1
         return self._by_word(report, self._namespace_of(report.pod))
 
-    def _by_pod(self, report: RankReport, uid: str, now_ns: int) -> RunKey:
+    def _by_pod(self, report: RankReport, uid: str) -> RunKey:
         register = self._tracker.register
         said = report.run_id
         key = register.key_of.get(uid)
         if key is not None and said and said != key.run:
-            top = register.report(uid, said, now_ns)
+            top = register.report(uid, said, report.at_ns - report.up_ns)
             if top:
                 self._news[META + top] = said
             elif not self._is_labelled(uid):

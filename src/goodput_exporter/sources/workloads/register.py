@@ -16,7 +16,7 @@ from goodput_exporter.sources.workloads.identity import key_of, run_id_of
 from goodput_exporter.sources.workloads.nodes import NodeRecord
 from goodput_exporter.sources.workloads.owners import Owners, Ref
 from goodput_exporter.sources.workloads.pods import PodRecord
-from goodput_exporter.sources.workloads.run import Run
+from goodput_exporter.sources.workloads.run import Run, take_over
 from goodput_exporter.sources.workloads.table import LWS
 from goodput_exporter.sources.workloads.workload import WorkRecord
 
@@ -198,19 +198,21 @@ class Register:
             self.touched.add(before)
         if key is not None:
             run = self.runs.setdefault(key, Run(key, seen_ns=seen_ns))
+            if before is not None:
+                take_over(run, self.runs[before], seen_ns)
             _members(run, record)[uid] = record
             self.touched.add(key)
 
     def _stated_by(self, uid: str) -> str:
         return self.stated.get(uid, "")
 
-    def report(self, uid: str, run_id: str, seen_ns: int) -> str:
+    def report(self, uid: str, run_id: str, began_ns: int) -> str:
         """
         Note which run a pod's rank says it is of, where nothing else says it.
 
         A label decides before it, and so does what was reported first. A run that
         other owners' pods are of at present is theirs: to be of it, a label that its
-        owner may set has to say so.
+        owner may set has to say so. Its process began at *began_ns*.
 
         Returns:
             The uid of the top owner that it names from now on; ``""`` if none.
@@ -227,7 +229,7 @@ class Register:
             for pod in wanted.pods.values()
         ):
             return ""
-        self.name_run(top.uid, run_id, seen_ns)
+        self.name_run(top.uid, run_id, began_ns)
         return top.uid
 
     def name_run(self, top: str, run_id: str, seen_ns: int) -> None:

@@ -81,6 +81,7 @@ class Run:
         broke: The reason of what broke last.
         seen_ns: When the first of its objects was seen.
         due_ns: When it is looked at again, whatever happens; None for never.
+        since_ns: Where it goes on with what another run's book held before.
     """
 
     key: RunKey
@@ -100,6 +101,29 @@ class Run:
     broke: str = ""
     seen_ns: int = 0
     due_ns: int | None = None
+    since_ns: int | None = None
+
+
+def take_over(run: Run, before: Run, began_ns: int) -> None:
+    """
+    Let a run go on with the objects of another one, from where that one is left.
+
+    What the other has waited stays in its book. Since its pods run nothing is
+    booked there: they start up for the run that their ranks name.
+
+    Args:
+        run: Changed in place, unless pods of its own are in it.
+        before: Whose objects they were.
+        began_ns: When the process began that named the run.
+    """
+    last = before.last
+    if last is None or (run.last is not None and run.last.ended is None):
+        return
+    is_running = last.stage is Stage.RUNNING
+    left_ns = last.at_ns if is_running else max(last.at_ns, began_ns)
+    run.since_ns = max(left_ns, run.since_ns or left_ns)
+    run.was_admitted |= before.was_admitted
+    run.has_run |= before.has_run
 
 
 def is_empty(run: Run) -> bool:

@@ -24,8 +24,8 @@ def sweep(run: Run, view: View, now_ns: int) -> Iterator[Placement]:
     Yield what became of a run since its last placement, oldest first.
 
     Every word on a pod or a workload is dated by its object, so the state between
-    two looks is known too. What is dated before the last placement counts from
-    that one on.
+    two looks is known too. What is dated before the last placement, or before the
+    run took over another's objects, counts from there on.
     """
     sizes = {uid: devices_of(pod, view) for uid, pod in run.pods.items()}
     from_ns, instants = _instants(run, view, now_ns)
@@ -48,8 +48,10 @@ def sweep(run: Run, view: View, now_ns: int) -> Iterator[Placement]:
 def _instants(run: Run, view: View, now_ns: int) -> tuple[int, list[int]]:
     """Return the instant to begin at and those at which anything changed since."""
     found = _known(view)
-    if run.last is not None:
-        from_ns = run.last.at_ns
+    begun = [] if run.last is None else [run.last.at_ns]
+    begun += [] if run.since_ns is None else [run.since_ns]
+    if begun:
+        from_ns = max(begun)
         return from_ns, [from_ns, *sorted(ns for ns in found if from_ns < ns <= now_ns)]
     past = sorted(ns for ns in found if ns <= now_ns)
     return (past[0] if past else now_ns), past

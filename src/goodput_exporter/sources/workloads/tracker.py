@@ -254,7 +254,9 @@ class Tracker:
 
     def _is_settled(self, run: Run, now_ns: int) -> bool:
         """Return whether a run is named for good, or has waited long enough."""
-        if run.last is not None or now_ns >= run.seen_ns + self._patience_ns:
+        if run.last is not None or run.since_ns is not None:
+            return True
+        if now_ns >= run.seen_ns + self._patience_ns:
             return True
         works = (*run.works.values(), *run.queues.values())
         refs = [pod.ref for pod in run.pods.values()] + [work.ref for work in works]
@@ -270,9 +272,12 @@ class Tracker:
         key = self.register.moved.pop(run.key, None)
         if run.last is not None and run.last.ended is None:
             reason = "" if key is None else f"{MOVED_TO}{key.run}"
-            yield replace(
-                run.last, running=0, how=None, ended=Ended.DELETED, reason=reason
-            )
+            heir = None if key is None else self.register.runs.get(key)
+            at_ns = run.last.at_ns
+            if heir is not None and heir.since_ns is not None:
+                at_ns = max(at_ns, heir.since_ns)
+            left = replace(run.last, at_ns=at_ns, running=0, how=None)
+            yield replace(left, ended=Ended.DELETED, reason=reason)
 
     def remember(self, placement: Placement) -> None:
         """
