@@ -11,7 +11,7 @@ import pytest
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.placement import Placement
 from goodput_exporter.sources.workloads.lookups import holders, pod_at, pod_of, runs_on
-from goodput_exporter.sources.workloads.shapes import misfits, shape_of
+from goodput_exporter.sources.workloads.shapes import every_misfit, misfits, shape_of
 from goodput_exporter.sources.workloads.tracker import Tracker
 from tests.fakes.causes import recorded
 from tests.fakes.chains import SEEN_NS, chains, final
@@ -97,6 +97,21 @@ def test_damaged_objects_are_counted_and_break_nothing(seed: int) -> None:
     assert [one.stage for one in good if one.key.run == "healthy"][-1] == "running"
     assert all(0 <= one.at_ns <= SEEN_NS + COUNT for one in good)
     assert all(one.asked >= 0 and one.running >= 0 for one in good)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_quick_look_at_an_object_overlooks_no_misfit(seed: int) -> None:
+    """An object is passed without a list of its misfits only if that is empty."""
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    faulty = 0
+    for _ in range(COUNT):
+        raw, *_ = damaged(chance)
+        shape = shape_of(str(raw.get("kind")))
+        found = list(misfits(raw, shape))
+        faulty += bool(found)
+
+        assert found == list(every_misfit(raw, shape, ""))
+    assert faulty
 
 
 def test_a_field_of_another_type_is_counted_by_its_path() -> None:
