@@ -12,6 +12,7 @@ from goodput_exporter.exposition.windows import Reading, read_window
 from goodput_exporter.ledger.ledger import Ledger
 from goodput_exporter.services.bookkeeper import AT_ONCE, Bookkeeper
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
+from goodput_exporter.services.standstill import Standstill
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.stories import START_S, heard_ns, observations
@@ -30,9 +31,10 @@ class Office:
         most_runs: Runs in memory at once.
         at_once: Runs that a tick looks at.
         begins_s: When it begins, in the story's seconds.
+        standstill: Notices that no tick came; None where the story skips ticks.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a story names what it needs
         self,
         rules: Rules | None = None,
         *,
@@ -40,9 +42,16 @@ class Office:
         most_runs: int = 100,
         begins_s: float = 0.0,
         at_once: int = AT_ONCE,
+        standstill: Standstill | None = None,
     ) -> None:
         self.ledger = ledger or MemoryLedger()
-        self.books = books_on(self.ledger, rules, most_runs=most_runs, at_once=at_once)
+        self.books = books_on(
+            self.ledger,
+            rules,
+            most_runs=most_runs,
+            at_once=at_once,
+            standstill=standstill,
+        )
         self.now_s = begins_s
         self.books.resume(self.now_ns)
 
@@ -84,13 +93,14 @@ class Office:
         return view
 
 
-def books_on(
+def books_on(  # noqa: PLR0913 - as a bookkeeper itself
     ledger: Ledger,
     rules: Rules | None = None,
     *,
     most_runs: int = 100,
     at_once: int = AT_ONCE,
     gpus: GpuBookkeeper | None = None,
+    standstill: Standstill | None = None,
 ) -> Bookkeeper:
     """Return a bookkeeper with the settings of the stories."""
     return Bookkeeper(
@@ -103,6 +113,7 @@ def books_on(
         most_runs=most_runs,
         at_once=at_once,
         gpus=gpus,
+        standstill=standstill,
     )
 
 

@@ -96,7 +96,8 @@ class Books:
     settle_after_start_seconds: Annotated[
         float,
         in_seconds(
-            "The same, just after the exporter itself started: senders catch up."
+            "The same, just after the exporter itself started, or stood still for "
+            "longer than that: senders catch up."
         ),
     ] = 300.0
     grace_seconds: Annotated[

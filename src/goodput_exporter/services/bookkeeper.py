@@ -36,6 +36,7 @@ from goodput_exporter.services.node_failures import NodeFailures
 from goodput_exporter.services.routing import Router
 from goodput_exporter.services.shelf import DAY_NS, RUNS, Shelf
 from goodput_exporter.services.spending import spent_on
+from goodput_exporter.services.standstill import Standstill
 from goodput_exporter.services.tended import Tended, give_turns
 
 AT_ONCE: Final = 250
@@ -73,6 +74,8 @@ class Bookkeeper:
         most_runs: Runs in memory at once; reports of further ones are refused
             and counted, and taken again when a run has left.
         at_once: Runs that a tick looks at; of more, each has its turn.
+        standstill: Notices that ticks failed to come; None where they come as a
+            story or a simulation likes.
     """
 
     def __init__(  # noqa: PLR0913 - services take values, each named at the call
@@ -88,6 +91,7 @@ class Bookkeeper:
         node: str = "",
         gpus: GpuBookkeeper | None = None,
         at_once: int = AT_ONCE,
+        standstill: Standstill | None = None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
@@ -100,6 +104,7 @@ class Bookkeeper:
         self._silence_ns = silence_ns
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
+        self._standstill = standstill
         self._up_to_date_ns = 0
         self._at_once = at_once
         self._ticks = 0
@@ -126,6 +131,8 @@ class Bookkeeper:
         Returns:
             Their folds, so that the caller can look after their processes.
         """
+        if self._standstill is not None:
+            self._standstill.went_well(now_ns)
         found = self._ledger.resume()
         for damage in found.damaged:
             _log.error("a run could not be resumed: %s", damage)
@@ -196,9 +203,12 @@ class Bookkeeper:
         Returns:
             Whether the ledger is up to date.
         """
+        self._look_at_clock(now_ns)
         self._is_behind = not self._go_on(now_ns, dict(meta or {}))
         if not self._is_behind:
             self._up_to_date_ns = now_ns
+            if self._standstill is not None:
+                self._standstill.went_well(now_ns)
         return not self._is_behind
 
     def views(self, now_ns: int, gpu_names: Mapping[str, str]) -> tuple[RunView, ...]:
@@ -278,6 +288,14 @@ class Bookkeeper:
             closed=frozenset() if fold.ended_ns is None else frozenset({key}),
         )
         self._ledger.append(batch)
+
+    def _look_at_clock(self, now_ns: int) -> None:
+        """Wait for others' words as after a start where nobody could be heard."""
+        if self._standstill is None or not self._standstill.is_over(now_ns):
+            return
+        self._shelf.come_back(now_ns)
+        if self._gpus is not None:
+            self._gpus.come_back(now_ns)
 
     def _go_on(self, now_ns: int, meta: dict[str, str]) -> bool:
         if self._unsent is not None and not self._commit(self._unsent):

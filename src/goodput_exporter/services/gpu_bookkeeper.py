@@ -80,6 +80,10 @@ class GpuBookkeeper:
         self._energy.resume(ledger, now_ns)
         self._view = self._seen()
 
+    def come_back(self, now_ns: int) -> None:
+        """Wait for what nodes say, as after a start."""
+        self._book.resumed_ns = now_ns
+
     def meter(self, node: str, observations: Iterable[object], now_ns: int) -> None:
         """Take what samples of a node's GPUs say of energy."""
         self._energy.take(node, observations, now_ns)

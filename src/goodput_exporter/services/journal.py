@@ -20,6 +20,7 @@ from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper
 from goodput_exporter.services.other_shards import OtherShards
 from goodput_exporter.services.shelf import RUNS
+from goodput_exporter.services.standstill import Standstill
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -58,6 +59,7 @@ class Journal:
             node=settings.identity.node,
             most_runs=most_runs,
             gpus=self.gpus,
+            standstill=Standstill(rules.settle_ns),
         )
 
     @property

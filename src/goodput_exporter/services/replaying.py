@@ -15,6 +15,7 @@ from goodput_exporter.ledger.scratch import Scratch
 from goodput_exporter.ledger.standing import standing_of
 from goodput_exporter.ledger.state import decode_state
 from goodput_exporter.services.bookkeeper import Bookkeeper
+from goodput_exporter.services.standstill import Standstill
 
 
 @dataclass(slots=True)
@@ -131,14 +132,16 @@ def require_kept(ledger: Reader | Ledger, stretch: Stretch) -> None:
 
 def bookkeeper(ledger: Ledger, terms: Terms, rules: Rules | None) -> Bookkeeper:
     """Return a bookkeeper as the recorded one was, under its rules or others."""
+    rules = terms.rules if rules is None else rules
     return Bookkeeper(
         ledger,
-        terms.rules if rules is None else rules,
+        rules,
         cluster=terms.cluster,
         namespace=terms.namespace,
         silence_ns=terms.silence_ns,
         retention_ns=terms.retention_ns,
         node=terms.node,
+        standstill=Standstill(rules.settle_ns),
     )
 
 

@@ -187,6 +187,13 @@ class Shelf:
         for agent in fold.delivered:
             self._agents.setdefault(agent, set()).add(key)
 
+    def come_back(self, now_ns: int) -> None:
+        """Wait for what ranks and agents say, as after a start."""
+        for tended in self.runs.values():
+            if not tended.is_at_rest:
+                tended.fold.resumed_ns = now_ns
+                tended.changed = True
+
     def take_up_finished(self, now_ns: int) -> None:
         """
         Keep in sight what has just ended: its last figures may be scraped yet.
