@@ -27,7 +27,7 @@ from tests.benchmarks.bench_watch_scale import (
     ticks,
 )
 from tests.cluster.api import Api, Json
-from tests.cluster.control_plane import PLAYED, control_plane
+from tests.cluster.control_plane import control_plane
 from tests.cluster.scenes import GPU, node, token_file
 from tests.cluster.services import wait_for
 from tests.fakes.kube_captured import date
@@ -38,11 +38,12 @@ CREW: Final = 100
 """Pods of a job, and of a node."""
 GPU_SHARE: Final = 5
 MARKS: Final = 40
+FILM: Final = "played/image"
 STILL: Final = "still"
-"""The node whose kubelet this program plays, pod by pod."""
+"""The node whose pods wait for their image until this program lets them run."""
 
 
-def job(name: str, place: str, pods: int, limits: dict[str, str]) -> Json:
+def job(name: str, place: str, pods: int, limits: dict[str, str], **film: str) -> Json:
     """Return a Job whose pods are on a node from the start, whatever becomes of it."""
     container = {"name": "main", "image": "train:1", "resources": {"limits": limits}}
     pod = {
@@ -58,7 +59,7 @@ def job(name: str, place: str, pods: int, limits: dict[str, str]) -> Json:
             "parallelism": pods,
             "completions": pods,
             "completionMode": "Indexed",
-            "template": {"spec": pod},
+            "template": {"metadata": {"annotations": dict(film)}, "spec": pod},
         },
     }
 
@@ -68,16 +69,14 @@ def fill(api: Api, pods: int) -> dict[str, Json]:
     began = time.monotonic()
     api.apply({"kind": "Namespace", "metadata": {"name": NAMESPACE}})
     api.wait("ServiceAccount", NAMESPACE, "default", bool)
-    still = node(STILL, "pool")
-    still["metadata"]["labels"][PLAYED] = "no"
-    api.ask("POST", "api/v1/nodes", still)
+    api.ask("POST", "api/v1/nodes", node(STILL, "pool"))
     for number in range(pods // CREW):
         place = f"n{number}"
         api.ask("POST", "api/v1/nodes", node(place, "pool"))
         limits = {"cpu": "1"} if number % GPU_SHARE else {GPU: "1"}
         api.apply(job(f"job-{number}", place, CREW, limits))
     for number in range(MARKS):
-        api.apply(job(f"mark-{number}", STILL, 1, {GPU: "8"}))
+        api.apply(job(f"mark-{number}", STILL, 1, {GPU: "8"}, **{FILM: "fails"}))
 
     def made() -> list[Json] | None:
         time.sleep(1.0)  # a look at thousands of pods is not free
