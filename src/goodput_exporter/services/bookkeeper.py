@@ -104,6 +104,7 @@ class Bookkeeper:
         self._silence_ns = silence_ns
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
         self._unsent: Batch | None = None
+        self._tries = 0
         self._standstill = standstill
         self._up_to_date_ns = 0
         self._at_once = at_once
@@ -409,11 +410,17 @@ class Bookkeeper:
         except LedgerError as exc:
             self.failures += 1
             if self._unsent is None:
+                self._tries = 1
                 _log.exception(
                     "the ledger took nothing; %d entries wait", len(batch.bookings)
                 )
             else:
-                _log.warning("the ledger still takes nothing: %s", exc)
+                self._tries += 1
+                # At each doubling: the log may lie on the disk that is full.
+                if self._tries.bit_count() == 1:
+                    _log.warning(
+                        "the ledger takes nothing, tried %d times: %s", self._tries, exc
+                    )
             self._unsent = batch
             return False
         if self._unsent is not None:

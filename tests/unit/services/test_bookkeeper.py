@@ -115,6 +115,21 @@ def test_while_the_ledger_fails_views_stand_still_and_say_so() -> None:
     assert office.books.failures == 39
 
 
+def test_a_full_disk_is_said_ever_more_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    """Each doubling of the tries is a line: the log may lie on that disk."""
+    seen = observations(long_story())
+    office = Office().watch(seen, 100)
+    office.ledger.failure = LedgerError("no space left on device")
+    office.watch(seen, 400)
+    said = [record.getMessage() for record in caplog.records]
+
+    assert 2 <= len(said) <= 10
+    assert "took nothing" in said[0]
+    assert said[-1] == "the ledger takes nothing, tried 256 times: " + str(
+        office.ledger.failure
+    )
+
+
 @pytest.mark.parametrize("from_s", [3, 20, 31, 58, 66, 80, 150])
 def test_a_ledger_that_fails_for_a_hundred_ticks_costs_nothing(from_s: int) -> None:
     """Once it takes entries again, the books are those of a run without the fault."""
