@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.crews import crew, death, in_step, init_until, leave, told
 from tests.fakes.stories import Observer
 from tests.scenarios.telling import PINNED, books_close
@@ -53,3 +55,26 @@ def test_two_steps_without_the_missing_are_enough() -> None:
         "degraded": 40,
     }
     assert books_close(story)
+
+
+@pytest.mark.parametrize("tick_s", [7.0, 45.0, 120.0])
+def test_survivors_step_on_however_late_one_looks(tick_s: float) -> None:
+    """
+    Forty quick steps of three ranks, and their end, may be told in one breath.
+
+    Each step counts when it was done, and who did it was there then.
+    """
+    ranks = crew(4)
+    init_until(ranks, 10)
+    in_step(ranks, 0, 39, each=1.0)
+    in_step(ranks[1:], 40, 79, each=1.0)
+    leave(ranks[1:])
+    deaths = [death(ranks[0]), *(death(rank, 0) for rank in ranks[1:])]
+    seen = told(ranks, deaths)
+
+    often = Observer().watch(seen, 240)
+    seldom = Observer(tick_s=tick_s).watch(seen, 240)
+
+    assert often.live()["degraded"] == 38
+    assert seldom.live() == often.live()
+    assert books_close(seldom)

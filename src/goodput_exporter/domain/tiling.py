@@ -124,9 +124,14 @@ def _cover(fold: Fold, stop_ns: int, state: RunState) -> None:
 
 def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
     """A rank is missing: the run is out, whatever the survivors report."""
-    for waiting in take_waiting(fold, stop_ns):
+    taken = take_waiting(fold, stop_ns)
+    for place, waiting in enumerate(taken):
         life = fold.lives.get(waiting.incarnation)
-        if life is None or not life.is_alive or not is_news(fold, waiting):
+        if (
+            life is None
+            or not _is_there(life, waiting.at_ns)
+            or not is_news(fold, waiting)
+        ):
             # Each survivor reports the step that was under way: it is one step.
             continue
         if _may_be_older(fold, waiting):
@@ -137,14 +142,23 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             _cover(fold, waiting.at_ns, outage_state(fold))
             fold.stepping_on = True
             count_return(fold)
-            fold.active = _survivors(fold)
+            fold.active = _survivors(fold, waiting.at_ns)
             fold.degraded_by = fold.incidents[-1].number if fold.incidents else None
             drop_before(fold, waiting.at_ns)
             apply(fold, waiting, rules)
+            # What they did after it was told in the same breath, if they told late.
+            fold.waiting = [*taken[place + 1 :], *fold.waiting]
             lay(fold, stop_ns, rules, until=Until.STOP)
             return
     _cover(fold, stop_ns, outage_state(fold))
     drop_before(fold, stop_ns)
+
+
+def _is_there(life: Life, at_ns: int) -> bool:
+    """Tell whether a rank lived at an instant; that it has ended since may be known."""
+    return life.started_ns <= at_ns and (
+        life.ended_ns is None or at_ns <= life.ended_ns
+    )
 
 
 def _may_be_older(fold: Fold, waiting: Waiting) -> bool:
@@ -159,10 +173,10 @@ def _may_be_older(fold: Fold, waiting: Waiting) -> bool:
     return waiting.at_ns < fold.incidents[-1].detected_ns + WHOLE_SECOND_NS
 
 
-def _survivors(fold: Fold) -> int:
+def _survivors(fold: Fold, at_ns: int) -> int:
     if fold.placed is not None and fold.placed.asked > 0:
         return min(fold.asked, max(1, fold.placed.running))
-    alive = [life for life in fold.lives.values() if life.is_alive]
+    alive = [life for life in fold.lives.values() if _is_there(life, at_ns)]
     return min(fold.asked, max(1, sum(life.devices for life in alive)))
 
 
