@@ -18,6 +18,8 @@ FIRST: Final = 0
 """The shard that keeps the cluster book, and divides all energy."""
 READ_EVERY_NS: Final = 30 * NS_PER_SECOND
 """As often as energy is divided."""
+READ_AT_ONCE: Final = 250
+"""Runs of one tick: each is a question to the database, of about a millisecond."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class OtherShards:
         self._away: dict[int, str] = {}
         self._shown: dict[RunKey, EnergyTotals] = {}
         self._read_ns = 0
+        self._due: list[RunKey] = []
         self._is_failing = False
 
     @property
@@ -98,13 +101,19 @@ class OtherShards:
 
         Args:
             keys: The runs that are shown.
-            now_ns: The present; the book is read anew every half a minute.
+            now_ns: The present; the book is read anew every half a minute, of many
+                runs in as many ticks as that takes.
         """
         if not self.can_read or self._shard.is_first:
             return ()
-        if now_ns - self._read_ns >= READ_EVERY_NS:
+        if not self._due and now_ns - self._read_ns >= READ_EVERY_NS:
             self._read_ns = now_ns
-            self._read(keys)
+            self._due = list(keys)
+            known = self._shown
+            self._shown = {key: known[key] for key in self._due if key in known}
+        if self._due:
+            now, self._due = self._due[:READ_AT_ONCE], self._due[READ_AT_ONCE:]
+            self._read(now)
         return tuple(self._shown.values())
 
     def close(self) -> None:
@@ -120,10 +129,10 @@ class OtherShards:
         except LedgerError as exc:
             if not self._is_failing:
                 _log.warning("the energy of runs cannot be read now: %s", exc)
-            self._is_failing = True
+            self._is_failing, self._due = True, []
             return
         self._is_failing = False
-        self._shown = {key: one for key, one in found.items() if one is not None}
+        self._shown |= {key: one for key, one in found.items() if one is not None}
 
     def _runs(self, index: int) -> list[BookedRun]:
         try:
