@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,42 @@ def test_one_of_two_writes_and_its_death_changes_no_sum(
             assert went_back(before, follower.page()) == []
             assert gap_s < 2 * 2.0, "the lease is 2 s"
             leader.start()
+
+
+def test_a_frozen_leader_keeps_its_ledger_until_it_wakes_and_then_lets_go(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """
+    A whole process stood still for longer than its Lease: another one has that by now.
+
+    What it was about to write it may, for nobody else could; then it books no more.
+    """
+    trains(cluster)
+    agent = Agent("n1", "train-0")
+    with replicas(tmp_path, cluster.server.url, "a", "b") as both:
+        for one in both:
+            one.start()
+        leader = leader_of(both)
+        [follower] = [one for one in both if one is not leader]
+        steps(agent, leader)
+        frame = agent.packed([])
+        until(lambda: fates_or_nothing(agent, leader, frame))
+        before = leader.page()
+        leader.signal(signal.SIGSTOP)
+        until(
+            lambda: "would lead, but its ledger" in follower.log.read_text(),
+            "the Lease is the other's, and the ledger is not",
+            within_s=WITHIN_S,
+        )
+        meanwhile = follower.page().one("goodput_leader")
+        leader.signal(signal.SIGCONT)
+        until(lambda: follower.page().one("goodput_leader") == 1, within_s=WITHIN_S)
+        until(lambda: leader.page().one("goodput_leader") == 0, within_s=WITHIN_S)
+        again = until(lambda: fates_or_nothing(agent, follower, frame))
+
+        assert meanwhile == 0
+        assert again == ["duplicate"]
+        assert went_back(before, follower.page()) == []
 
 
 def test_a_leader_that_stops_hands_over_at_once(
