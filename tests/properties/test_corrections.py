@@ -14,7 +14,7 @@ from tests.fakes.histories import History, histories, watched
 from tests.fakes.stories import Observer
 
 CAUSES = st.sampled_from([cause for cause in Cause if cause is not Cause.NONE])
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=40, deadline=None)
 
 
 def say(story: Observer, incident: int, cause: Cause) -> None:

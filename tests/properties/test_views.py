@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 from goodput_exporter.domain.accounting import Account, tally, verify_tiling
 from goodput_exporter.domain.observations import RankExited, RunObservation
 from goodput_exporter.domain.snapshot import RunView
+from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.exposition.windows import book, read_window
 from tests.fakes.crews import crew, death, init_until, leave, told
 from tests.fakes.office import Office, lifetime
 from tests.fakes.ranks import Rank
-from tests.fakes.stories import observations
+from tests.fakes.stories import START_S, heard_ns, observations
 
 Story = tuple[list[RunObservation], float]
 """What is seen, and when the last of it happens, in the story's seconds."""
+
+QUIET_S = 80.0
+"""Where nothing is heard for so long before and after, a tick in twenty is enough."""
 
 ACTS = st.sampled_from(("step", "long", "data", "save", "eval", "skip", "hang", "idle"))
 
@@ -127,12 +131,15 @@ def check(view: RunView, now_ns: int) -> None:
 
 
 def follow(story: Story, every: int) -> None:
-    """Look at a run every few ticks, and long after."""
+    """Look every few ticks, seldom where long nothing is said, and long after."""
     seen, ends_s = story
+    heard_s = [heard_ns(one) / NS_PER_SECOND - START_S for one in seen]
     office = Office()
     sealed: dict[RunState, int] = {}
     while office.now_s < ends_s + 20:
-        office.watch(seen, office.now_s + every)
+        is_quiet = all(abs(at_s - office.now_s) > QUIET_S for at_s in heard_s)
+        tick_s = QUIET_S / 4 if is_quiet else 1.0
+        office.watch(seen, office.now_s + max(every, tick_s), tick_s=tick_s)
         for view in office.views():
             if view.opened_ns:
                 check(view, office.now_ns)
