@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 import urllib3
@@ -23,9 +24,8 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 def folder_of(plane: ControlPlane, name: str) -> Path:
-    """Make a controller's folder, with the certificate of its webhooks."""
-    folder = plane.folder / name
-    folder.mkdir()
+    """Make a folder for this start of a controller, with its webhooks' certificate."""
+    folder = Path(mkdtemp(prefix=f"{name}-", dir=plane.folder))
     for source, file in ((plane.ca_file, "tls.crt"), (plane.key_file, "tls.key")):
         shutil.copy(source, folder / file)
     return folder
