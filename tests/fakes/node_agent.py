@@ -10,7 +10,12 @@ from pathlib import Path
 
 from tests.fakes.station import LINES, Station
 
-AGGREGATOR = {"INGEST_ENABLED": "yes", "BOOKS_TICK_SECONDS": "0.1"}
+AGGREGATOR = {
+    "INGEST_ENABLED": "yes",
+    "BOOKS_TICK_SECONDS": "0.1",
+    # An agent that found nobody asks again after up to 20 s.
+    "BOOKS_SETTLE_AFTER_START_SECONDS": "60",
+}
 
 
 class AgentStation(Station):
