@@ -381,7 +381,7 @@ class Bookkeeper:
         except Exception:  # noqa: BLE001 - one run's fault must not stop the others
             self._set_back(key, tended)
             return None
-        tended.heard, tended.is_urgent = [], False
+        tended.heard, tended.is_urgent, tended.has_news = [], False, False
         tended.changed = bool(fold.inbox or fold.exits or fold.turns or fold.placements)
         return pending, state
 

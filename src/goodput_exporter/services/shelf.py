@@ -93,6 +93,8 @@ class Shelf:
         if agent:
             self._agents.setdefault(agent, set()).add(key)
             self.runs[key].agents.add(agent)
+        # A rank that begins: its run starts up, or is coming back.
+        self.runs[key].has_news |= known is None
         lately = self._router.bind(seen.incarnation, key)
         # A rank that waited for its pod comes after what its agent has vouched for.
         told = [self._told[agent]] if agent in self._told else []

@@ -8,7 +8,9 @@ from operator import attrgetter
 from typing import Final
 
 from goodput_exporter.domain.describe import Around, Published, view_of
+from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.fold import Fold, Observation, observe
+from goodput_exporter.domain.observations import Delivered, RankReport
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.tail import tail_of
@@ -30,6 +32,7 @@ class Tended:
         heard: What the fold was told and the ledger was not, yet.
         changed: The fold holds something that is not in *state*.
         is_urgent: It does not wait for its turn.
+        has_news: It was told something that people wait for; at its turn they see it.
         is_due: It has its turn at this tick: it is decided, and shown anew.
         turn: The tick at which it had its last turn.
         closed_ns: When the end of the run was written down.
@@ -45,6 +48,7 @@ class Tended:
     published: Published = field(default_factory=Published)
     changed: bool = True
     is_urgent: bool = False
+    has_news: bool = False
     is_due: bool = True
     turn: int = 0
     closed_ns: int | None = None
@@ -59,6 +63,7 @@ class Tended:
     def tell(self, seen: Iterable[Observation]) -> None:
         """Let the fold observe something; of a run that is over it is decided now."""
         for each in seen:
+            self.has_news = self.has_news or _is_news(self.fold, each)
             observe(self.fold, each)
             self.heard.append(each)
         self.changed = True
@@ -82,7 +87,7 @@ class Tended:
         """Go back to the last commit, without what has been seen since."""
         self.fold = decode_state(self._committed())
         self.fold.inbox, self.fold.exits, self.fold.placements = [], [], []
-        self.heard = []
+        self.heard, self.has_news = [], False
         self.changed = True
 
     def _committed(self) -> bytes:
@@ -98,19 +103,40 @@ class Tended:
         return self._committed(), around.gpu_names, at_ns
 
 
+def _is_news(fold: Fold, seen: Observation) -> bool:
+    """Tell whether people wait for a word: pods, ends, and what explains them."""
+    match seen:
+        case RankReport():
+            return seen.is_bye
+        case Evidence():
+            return seen not in fold.seen
+        case Delivered():
+            return False
+    return True
+
+
 def give_turns(runs: Iterable[Tended], tick: int, at_once: int) -> None:
     """
-    Choose whom a tick looks at: those that have waited longest, and the urgent ones.
+    Choose whom a tick looks at: the urgent ones, who has news, who has waited longest.
+
+    However much news there is, it takes no turn from the last of these: of *n* runs
+    a ``ROUND``-th part has its turn by its wait alone, so nobody waits longer.
 
     Args:
         runs: All of them; they are told whether it is their turn.
         tick: Its number, from 1.
-        at_once: How many have their turn beside the urgent ones, or more: nobody
-            waits longer than ``ROUND`` ticks.
+        at_once: How many have their turn beside the urgent ones, news or not; more
+            of those that have waited longest where that is less than their part.
     """
     moving = [tended for tended in runs if not tended.is_at_rest]
-    at_once = max(at_once, -(-len(moving) // ROUND))
-    for place, tended in enumerate(sorted(moving, key=attrgetter("turn"))):
-        tended.is_due = place < at_once or tended.is_urgent
-        if tended.is_due:
+    moving.sort(key=attrgetter("turn"))
+    has_news = [tended for tended in moving if tended.has_news][:at_once]
+    for tended in has_news:
+        tended.turn = tick
+    by_wait = max(at_once - len(has_news), -(-len(moving) // ROUND))
+    rest = (tended for tended in moving if tended.turn != tick)
+    for place, tended in enumerate(rest):
+        if place < by_wait or tended.is_urgent:
             tended.turn = tick
+    for tended in moving:
+        tended.is_due = tended.turn == tick

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from goodput_exporter.domain.causes import Correction
+from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.fold import Fold
-from goodput_exporter.domain.observations import RankReport, RunObservation
+from goodput_exporter.domain.observations import Delivered, RankReport, RunObservation
+from goodput_exporter.domain.placement import Placement, Stage
 from goodput_exporter.domain.runs import RunKey
+from goodput_exporter.domain.snapshot import RunView
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import Cause
 from goodput_exporter.ledger.state import decode_state
 from goodput_exporter.services.tended import ROUND
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.office import Office, lifetime
-from tests.fakes.ranks import Rank
-from tests.fakes.stories import observations
+from tests.fakes.ranks import Rank, ns
+from tests.fakes.stories import START_S, observations
 
 RUNS = 6
 AT_ONCE = 2
 ROUNDS = 3
 """Ticks until all had their turn."""
+MANY, TOLD, DIES_S = 30, 17, 25
+"""Of so many, one hears of something that the others do not; it may die then."""
 
 
 def fleet() -> list[RunObservation]:
@@ -123,6 +130,79 @@ def test_a_new_run_does_not_wait() -> None:
 
     assert "newcomer" in {view.key.run for view in office.views()}
     assert office.ledger.state_of(RunKey("local", "default", "newcomer")) is not None
+
+
+def many() -> list[RunObservation]:
+    """Return what thirty runs say that train for a minute, one of them till it dies."""
+    seen: list[RunObservation] = []
+    for number in range(MANY):
+        rank = Rank(inc=f"{number:016x}", pid=number + 1, run=f"run-{number}").init(5)
+        rank.steps(0, 3 if number == TOLD else 11, each=5)
+        seen += observations([rank], known_exit=number == TOLD)
+    return seen
+
+
+def shown(office: Office) -> dict[str, RunView]:
+    """Return what is shown of every run."""
+    return {view.key.run: view for view in office.views()}
+
+
+def test_a_death_is_shown_with_the_tick_that_hears_of_it() -> None:
+    """It does not wait for the twenty runs that have waited longer."""
+    office, coming = Office(at_once=1), many()
+    office.watch(coming, DIES_S - 1)
+    before = shown(office)[f"run-{TOLD}"]
+    office.watch(coming, DIES_S)
+    after = shown(office)[f"run-{TOLD}"]
+
+    assert (before.interruptions, len(before.incidents)) == (0, 0)
+    assert [one.cause for one in after.incidents] == [Cause.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        Placement(key(TOLD), ns(START_S + 19), Stage.SCHEDULING, 1, pods=("ml/p",)),
+        Evidence(ns(START_S + 19), Kind.XID, "79", f"run//run-{TOLD}"),
+        Delivered("node", ns(START_S + 19)),
+    ],
+    ids=lambda word: type(word).__name__,
+)
+def test_what_people_wait_for_is_shown_at_once_and_twice_said_is_said_once(
+    word: Placement | Evidence | Delivered,
+) -> None:
+    """Where pods stand, and what may explain an end; that nothing is new is no news."""
+    office, coming = Office(at_once=1), many()
+    office.watch(coming, 19)
+    anew: list[bool] = []
+    for second in (20, 21):
+        before = shown(office)[f"run-{TOLD}"]
+        office.books.take([word], "node")
+        office.watch(coming, second)
+        anew.append(shown(office)[f"run-{TOLD}"] is not before)
+
+    assert anew == [not isinstance(word, Delivered), isinstance(word, Placement)]
+
+
+def test_a_storm_of_news_stops_no_tick_and_nobody() -> None:
+    """Half of the runs are told something every second; the others have their turns."""
+    office, coming = Office(at_once=2), many()
+    office.watch(coming, 19)
+    before = shown(office)
+    waited = dict.fromkeys(before, 0)
+    for second in range(20, 20 + 2 * ROUND):
+        office.books.take(
+            Evidence(office.now_ns, Kind.XID, f"{second}", f"run//run-{number}")
+            for number in range(0, MANY, 2)
+        )
+        office.watch(coming, second)
+        after = shown(office)
+        anew = {run for run, view in after.items() if view is not before[run]}
+        waited = {run: 0 if run in anew else n + 1 for run, n in waited.items()}
+        before = after
+
+        assert 0 < len(anew) <= 2 + MANY // ROUND
+        assert max(waited.values()) < ROUND
 
 
 def test_a_persons_word_does_not_wait() -> None:
