@@ -8,36 +8,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from goodput_exporter.domain.advance import advance
-from goodput_exporter.domain.bookings import Booking
-from goodput_exporter.domain.causes import Correction, correct_cause
-from goodput_exporter.domain.describe import Around, counted_of
-from goodput_exporter.domain.fold import Fold, Observation, incident_of
+from goodput_exporter.domain.causes import Correction
+from goodput_exporter.domain.describe import Around
+from goodput_exporter.domain.fold import Fold, Observation
 from goodput_exporter.domain.observations import RankReport
-from goodput_exporter.domain.placement import Owner
 from goodput_exporter.domain.rollups import GroupView
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.snapshot import NodeCause, RunView
 from goodput_exporter.domain.spans import Span
-from goodput_exporter.errors import (
-    AccountingError,
-    BadInputError,
-    LedgerCorruptError,
-    LedgerError,
-)
+from goodput_exporter.errors import LedgerCorruptError, LedgerError
 from goodput_exporter.ledger.gpu_lines import NO_GPUS
-from goodput_exporter.ledger.heard import encode_heard
 from goodput_exporter.ledger.ledger import Batch, Ledger
-from goodput_exporter.ledger.state import decode_state, encode_state
+from goodput_exporter.services.committing import Committing
+from goodput_exporter.services.correcting import correct
+from goodput_exporter.services.deciding import Deciding
 from goodput_exporter.services.gpu_bookkeeper import GpuBookkeeper, GpuPart
 from goodput_exporter.services.group_totals import GroupTotals
 from goodput_exporter.services.node_failures import NodeFailures
 from goodput_exporter.services.routing import Router
 from goodput_exporter.services.shelf import DAY_NS, RUNS, Shelf
-from goodput_exporter.services.spending import spent_on
 from goodput_exporter.services.standstill import Standstill
-from goodput_exporter.services.tended import Tended, give_turns
 
 AT_ONCE: Final = 250
 """Runs that one tick decides, writes down and shows anew. So many take 0.4 s, each of
@@ -100,20 +91,16 @@ class Bookkeeper:
         self._groups = GroupTotals()
         self._node_failures = NodeFailures()
         self._gpus = gpus
-        self._gpu_part = GpuPart()
+        self._deciding = Deciding(self._shelf, rules, at_once)
+        self._committing = Committing(
+            ledger, self._shelf, self._groups, self._node_failures, gpus
+        )
         self._silence_ns = silence_ns
         self._backlog: deque[tuple[Observation, str]] = deque(maxlen=BACKLOG)
-        self._unsent: Batch | None = None
-        self._tries = 0
         self._standstill = standstill
         self._up_to_date_ns = 0
-        self._at_once = at_once
-        self._ticks = 0
         self._is_behind = False
-        self.entries = 0
-        self.commits = 0
-        self.failures = 0
-        self.setbacks = 0
+        self._unread = 0
 
     @property
     def is_committing(self) -> bool:
@@ -124,6 +111,26 @@ class Bookkeeper:
     def refused(self) -> int:
         """Return how many reports found no room for their run."""
         return self._shelf.refused
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries the ledger took."""
+        return self._committing.entries
+
+    @property
+    def commits(self) -> int:
+        """Return how often the ledger took something."""
+        return self._committing.commits
+
+    @property
+    def failures(self) -> int:
+        """Return how often the ledger could not be written, or read."""
+        return self._committing.failures + self._unread
+
+    @property
+    def setbacks(self) -> int:
+        """Return how often a run went back to its last commit, or a part was lost."""
+        return self._shelf.setbacks + self._committing.left_out
 
     def resume(self, now_ns: int) -> list[Fold]:
         """
@@ -158,18 +165,11 @@ class Bookkeeper:
             if (run.last_ns or 0) < lately.start_ns:
                 continue
             try:
-                owner = self._owner_of(run.key)
+                owner = self._shelf.owner_of(run.key)
             except LedgerCorruptError:
                 continue  # said where the run itself was taken up
             booked = [(run.key, one) for one in self._shelf.segments(run.key, lately)]
             self._groups.remember(booked, {run.key: owner}, now_ns)
-
-    def _owner_of(self, key: RunKey) -> Owner:
-        tended = self._shelf.runs.get(key)
-        if tended is not None:
-            return tended.fold.owner
-        state = self._ledger.state_of(key)
-        return Owner() if state is None else decode_state(state).owner
 
     def incarnations(self) -> list[str]:
         """
@@ -248,30 +248,13 @@ class Bookkeeper:
 
         Args:
             key: The run, in memory or long over.
-            said: The correction.
-            now_ns: The present.
+            said, now_ns: The correction, and the present.
 
         Raises:
             BadInputError: There is no such run, or no such incident of it.
             LedgerError: The ledger cannot be read.
         """
-        if key not in self._shelf.runs:
-            if self._ledger.state_of(key) is None:
-                raise BadInputError(_not_to_correct(key, self._ledger))
-            if not self._shelf.open(key, now_ns):
-                msg = f"run {key} cannot be taken up now: memory is full of runs"
-                raise BadInputError(msg)
-        tended = self._shelf.runs[key]
-        spent = None
-        if incident_of(tended.fold, said.incident) is None:
-            spent = spent_on(key, self._ledger.bookings(key), said.incident)
-        if not correct_cause(tended.fold, said, spent):
-            msg = (
-                f"run {key} has no incident {said.incident}; it has had "
-                f"{tended.fold.interruptions}"
-            )
-            raise BadInputError(msg)
-        tended.changed = tended.is_urgent = True
+        correct(self._shelf, self._ledger, key, said, now_ns)
 
     def write_down(self, key: RunKey, now_ns: int) -> None:
         """
@@ -280,15 +263,7 @@ class Bookkeeper:
         Raises:
             LedgerError: The ledger took nothing.
         """
-        fold = self._shelf.runs[key].fold
-        pending, fold.book.pending = fold.book.pending, []
-        batch = Batch(
-            booked_ns=now_ns,
-            bookings=[(key, booking) for booking in pending],
-            states={key: encode_state(fold)},
-            closed=frozenset() if fold.ended_ns is None else frozenset({key}),
-        )
-        self._ledger.append(batch)
+        self._committing.write_down(key, now_ns)
 
     def _look_at_clock(self, now_ns: int) -> None:
         """Wait for others' words as after a start where nobody could be heard."""
@@ -299,12 +274,11 @@ class Bookkeeper:
             self._gpus.come_back(now_ns)
 
     def _go_on(self, now_ns: int, meta: dict[str, str]) -> bool:
-        if self._unsent is not None and not self._commit(self._unsent):
+        if not self._committing.retry() or not self._route_all(now_ns):
             return False
-        if not self._route_all(now_ns):
-            return False
-        batch = self._decide(now_ns, meta)
-        return batch is None or self._commit(batch)
+        batch, part = self._decide(now_ns, meta)
+        is_news = batch.states or batch.heard or batch.meta or part.gpus is not NO_GPUS
+        return not is_news or self._committing.commit(batch, part)
 
     def _route_all(self, now_ns: int) -> bool:
         """Give every observation to its run; what the ledger cannot tell now waits."""
@@ -314,168 +288,13 @@ class Bookkeeper:
                 self._shelf.route(seen, agent, now_ns)
             except LedgerError as exc:
                 self._backlog.appendleft((seen, agent))
-                self.failures += 1
+                self._unread += 1
                 _log.warning("the ledger cannot be read, the tick waits: %s", exc)
                 return False
         return True
 
-    def _decide(self, now_ns: int, meta: dict[str, str]) -> Batch | None:
-        bookings: list[tuple[RunKey, Booking]] = []
-        states: dict[RunKey, bytes] = {}
-        heard: dict[RunKey, bytes] = {}
-        closed: set[RunKey] = set()
-        self._ticks += 1
-        give_turns(self._shelf.runs.values(), self._ticks, self._at_once)
-        for key, tended in self._shelf.runs.items():
-            if tended.is_at_rest:
-                continue
-            if not tended.is_due:
-                words = self._write_heard(key, tended)
-                heard |= {} if words is None else {key: words}
-                continue
-            decided = self._decide_one(key, tended, now_ns)
-            if decided is None:
-                continue
-            pending, states[key] = decided
-            bookings += [(key, booking) for booking in pending]
-            if tended.fold.ended_ns is not None:
-                closed.add(key)
+    def _decide(self, now_ns: int, meta: dict[str, str]) -> tuple[Batch, GpuPart]:
+        batch, part = self._deciding.decide(now_ns), GpuPart()
         if self._gpus is not None:
-            self._gpu_part = self._gpus.decide(now_ns)
-            meta = {**meta, **self._gpu_part.meta}
-        if not states and not heard and not meta and self._gpu_part.gpus is NO_GPUS:
-            return None
-        return Batch(
-            booked_ns=now_ns,
-            bookings=bookings,
-            states=states,
-            heard=heard,
-            closed=frozenset(closed),
-            meta=meta,
-            gpus=self._gpu_part.gpus,
-        )
-
-    def _write_heard(self, key: RunKey, tended: Tended) -> bytes | None:
-        """Encode what a run was told that waits for its turn, if anything."""
-        if not tended.heard:
-            return None
-        try:
-            words = encode_heard(tended.heard)
-        except AccountingError:
-            self._set_back(key, tended)
-            return None
-        tended.heard = []
-        return words
-
-    def _decide_one(
-        self, key: RunKey, tended: Tended, now_ns: int
-    ) -> tuple[list[Booking], bytes] | None:
-        """Advance one run; a fault in it costs what it saw since its last commit."""
-        fold = tended.fold
-        try:
-            advance(fold, now_ns, self._rules)
-            pending, fold.book.pending = fold.book.pending, []
-            if not pending and not tended.changed:
-                return None
-            state = encode_state(fold)
-        except Exception:  # noqa: BLE001 - one run's fault must not stop the others
-            self._set_back(key, tended)
-            return None
-        tended.heard, tended.is_urgent, tended.has_news = [], False, False
-        tended.changed = bool(fold.inbox or fold.exits or fold.turns or fold.placements)
-        return pending, state
-
-    def _set_back(self, key: RunKey, tended: Tended) -> None:
-        _log.exception("run %s cannot go on; back to its last commit", key)
-        self.setbacks += 1
-        tended.set_back()
-
-    def _commit(self, batch: Batch) -> bool:
-        owners = {key: self._shelf.runs[key].fold.owner for key in batch.states}
-        batch = self._node_failures.added_to(self._groups.added_to(batch, owners))
-        try:
-            self._ledger.append(batch)
-        except AccountingError:
-            keys = [*batch.states, *batch.heard]
-            if len(keys) > 1:
-                return self._commit_apart(batch, keys)
-            if not keys:
-                self.setbacks += 1
-                _log.exception("what is of no run cannot be stored and is left out")
-                return True
-            for key in keys:
-                self._set_back(key, self._shelf.runs[key])
-            # What is of no run must be durable before anybody is answered.
-            return self._commit(_only(batch, set(), is_first=True))
-        except LedgerError as exc:
-            self.failures += 1
-            if self._unsent is None:
-                self._tries = 1
-                _log.exception(
-                    "the ledger took nothing; %d entries wait", len(batch.bookings)
-                )
-            else:
-                self._tries += 1
-                # At each doubling: the log may lie on the disk that is full.
-                if self._tries.bit_count() == 1:
-                    _log.warning(
-                        "the ledger takes nothing, tried %d times: %s", self._tries, exc
-                    )
-            self._unsent = batch
-            return False
-        if self._unsent is not None:
-            _log.info("the ledger takes entries again")
-        self._unsent = None
-        self.commits += 1
-        self.entries += len(batch.bookings)
-        self._publish(batch, owners)
-        return True
-
-    def _commit_apart(self, batch: Batch, keys: list[RunKey]) -> bool:
-        """Commit run by run: what can never be stored costs its own run only."""
-        for number, key in enumerate(keys):
-            if not self._commit(_only(batch, {key}, is_first=number == 0)):
-                rest = set(keys[number:])
-                self._unsent = _only(batch, rest, is_first=number == 0)
-                return False
-        return True
-
-    def _publish(self, batch: Batch, owners: Mapping[RunKey, Owner]) -> None:
-        self._groups.publish(batch, owners)
-        self._node_failures.publish(batch)
-        if self._gpus is not None:
-            self._gpus.publish(self._gpu_part)
-        booked: dict[RunKey, list[Booking]] = {key: [] for key in batch.states}
-        for key, booking in batch.bookings:
-            booked[key].append(booking)
-        for key, words in batch.heard.items():
-            self._shelf.runs[key].later.append(words)
-        for key, state in batch.states.items():
-            tended = self._shelf.runs[key]
-            tended.state, tended.later = state, []
-            tended.published.add(booked[key], batch.booked_ns)
-            tended.published.counted = counted_of(tended.fold)
-            tended.closed_ns = batch.booked_ns if key in batch.closed else None
-
-
-def _only(batch: Batch, keys: set[RunKey], *, is_first: bool) -> Batch:
-    """Return what a batch holds of some runs; the first has what is of none."""
-    return replace(
-        batch,
-        bookings=[(key, booking) for key, booking in batch.bookings if key in keys],
-        states={key: state for key, state in batch.states.items() if key in keys},
-        heard={key: words for key, words in batch.heard.items() if key in keys},
-        closed=batch.closed & keys,
-        gpus=batch.gpus if is_first else NO_GPUS,
-    )
-
-
-def _not_to_correct(key: RunKey, ledger: Ledger) -> str:
-    """Say why no cause of a run without a state can be corrected."""
-    if any(run.key == key for run in ledger.runs()):
-        return (
-            f"run {key} has entries in the ledger and no state to go on from, so "
-            "nothing can be booked for it; if it was not imported so, restore a "
-            "backup that has its state"
-        )
-    return f"run {key} is not in the ledger; look for its name in the API"
+            part = self._gpus.decide(now_ns)
+        return replace(batch, meta={**meta, **part.meta}, gpus=part.gpus), part

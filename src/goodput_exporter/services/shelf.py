@@ -12,7 +12,7 @@ from goodput_exporter.domain.describe import counted_of
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.fold import Fold, Observation
 from goodput_exporter.domain.observations import Delivered, RankExited, RankReport
-from goodput_exporter.domain.placement import Placement
+from goodput_exporter.domain.placement import Owner, Placement
 from goodput_exporter.domain.rolling import HOUR_NS
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
@@ -56,6 +56,7 @@ class Shelf:
         self._is_full = False
         self.runs: dict[RunKey, Tended] = {}
         self.refused = 0
+        self.setbacks = 0
 
     def route(self, seen: Observation, agent: str, now_ns: int) -> None:
         """
@@ -167,6 +168,19 @@ class Shelf:
             _log.exception("run %s: its earlier entries cannot be read", key)
             return []
 
+    def owner_of(self, key: RunKey) -> Owner:
+        """
+        Return whose a run is, in memory or over.
+
+        Raises:
+            LedgerCorruptError: Its state is not what was written.
+            LedgerError: The ledger cannot be read.
+        """
+        if key in self.runs:
+            return self.runs[key].fold.owner
+        state = self._ledger.state_of(key)
+        return Owner() if state is None else decode_state(state).owner
+
     def take_up(self, key: RunKey, state: bytes, now_ns: int) -> None:
         """
         Go on with a run from its stored state.
@@ -226,6 +240,12 @@ class Shelf:
             yield from (name for name, life in lives.items() if life.is_alive)
             waiting = {report.incarnation for report in tended.fold.inbox}
             yield from waiting.difference(lives, tended.fold.buried)
+
+    def set_back(self, key: RunKey) -> None:
+        """Take a run back to its last commit; to be called where an error is known."""
+        _log.exception("run %s cannot go on; back to its last commit", key)
+        self.setbacks += 1
+        self.runs[key].set_back()
 
     def forget(self, now_ns: int) -> None:
         """Let finished runs go out of sight; the ledger keeps them."""
