@@ -248,7 +248,8 @@ class Bookkeeper:
 
         Args:
             key: The run, in memory or long over.
-            said, now_ns: The correction, and the present.
+            said: The correction.
+            now_ns: The present.
 
         Raises:
             BadInputError: There is no such run, or no such incident of it.
@@ -294,7 +295,6 @@ class Bookkeeper:
         return True
 
     def _decide(self, now_ns: int, meta: dict[str, str]) -> tuple[Batch, GpuPart]:
-        batch, part = self._deciding.decide(now_ns), GpuPart()
-        if self._gpus is not None:
-            part = self._gpus.decide(now_ns)
+        batch = self._deciding.decide(now_ns)
+        part = GpuPart() if self._gpus is None else self._gpus.decide(now_ns)
         return replace(batch, meta={**meta, **part.meta}, gpus=part.gpus), part
