@@ -33,7 +33,7 @@ from goodput_exporter.ingest.inbox import Inbox
 from goodput_exporter.ingest.senders import from_this_machine
 from goodput_exporter.ledger.store import SqliteLedger, open_ledger
 from goodput_exporter.services.bookkeeper import Bookkeeper
-from goodput_exporter.services.web import collect_seldom
+from goodput_exporter.services.web import collect_seldom, compiled
 from tests.benchmarks.bench_push import NO_LIMITS
 from tests.benchmarks.pushing_agents import EVERY_S, Measured, measure
 from tests.fakes.aggregator import serving
@@ -127,7 +127,7 @@ def serve(folder: str, pipe: Connection) -> None:
         now_ns=time.time_ns,
         limits=NO_LIMITS,
     )
-    with closing(whole.ledger), serving(app) as port:
+    with closing(whole.ledger), serving(app, engine=compiled(app.at_once)) as port:
         ticker = threading.Thread(target=whole.tick_on)
         ticker.start()
         pipe.send(port)

@@ -85,11 +85,14 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def batch(number: int, *, ranks: int = 0, gpus: int = GPUS) -> bytes:
-    """Return one batch of a node's GPUs, and of its ranks."""
+def batch(
+    number: int, *, ranks: int = 0, gpus: int = GPUS, is_needed_only: bool = True
+) -> bytes:
+    """Return one batch of a node's GPUs, and of its ranks, as an agent pushes it."""
     return encode_frame(
         node(number, ranks=ranks, gpus=gpus), agent="agent", node="node-0001",
         epoch="0123456789abcdef", sequence=number, made_ns=number,
+        is_needed_only=is_needed_only,
     )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from goodput_exporter.wire.answers import PATH
 from goodput_exporter.wire.frames import (
     CONTENT_TYPE,
     MARK,
+    PLAIN_VERSION,
     PREFIX,
-    VERSION,
     Header,
     encode_frame,
     split,
@@ -144,7 +144,7 @@ async def agent(port: int, number: int, begins_s: float, waits: Waits) -> None:
 def framed(header: Header) -> bytes:
     """Return a frame of the same GPUs under another header, at little cost."""
     head, body = msgspec.msgpack.encode(header), GPUS_ONLY.body
-    return PREFIX.pack(MARK, VERSION, len(head), len(body)) + head + body
+    return PREFIX.pack(MARK, PLAIN_VERSION, len(head), len(body)) + head + body
 
 
 def life_now() -> str:

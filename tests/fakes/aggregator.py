@@ -89,7 +89,7 @@ class Desk:
         """Begin as after a restart."""
         self.inbox = Inbox(self.books.meta)
         self.counts = Counts()
-        self.app: App = ingest_app(
+        self.ingest = ingest_app(
             take=self.inbox.take,
             who=self.who,
             now_ns=self.clock.now_ns,
@@ -97,6 +97,7 @@ class Desk:
             leader=lambda: self.leader,
             counts=self.counts,
         )
+        self.app: App = self.ingest
 
     def push(self, body: bytes, **changes: Any) -> Reply:  # noqa: ANN401 - of the scope
         """Send one push as an agent would."""

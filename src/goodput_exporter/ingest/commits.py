@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from goodput_exporter.ingest.inbox import Fate
+
+Told = Callable[[bool], None]
+"""Is told once whether the commit came."""
 
 
 @dataclass(slots=True)
@@ -18,23 +22,23 @@ class Round:
 
     Args:
         loop: Where they wait.
-        waiting: By when each gives up, on the loop's clock, and what wakes it with
+        waiting: By when each gives up, on the loop's clock, and whom to tell
             whether the commit came; in the order in which they came.
         timer: Wakes the first of them in vain; None while nobody waits.
     """
 
     loop: asyncio.AbstractEventLoop
-    waiting: deque[tuple[float, asyncio.Future[bool]]] = field(default_factory=deque)
+    waiting: deque[tuple[float, Told]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Tell all of them that it came."""
         if self.timer is not None:
             self.timer.cancel()
-        for _, waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_result(True)
-        self.waiting.clear()
+        waiting, self.waiting = self.waiting, deque()
+        for _, told in waiting:
+            # Each on its own: one that raises must not leave the others waiting.
+            self.loop.call_soon(told, True)  # noqa: FBT003 - a callback's one word
 
     def arm(self) -> None:
         """See to it that the first one does not wait too long."""
@@ -45,9 +49,8 @@ class Round:
         self.timer = None
         now_s = self.loop.time()
         while self.waiting and self.waiting[0][0] <= now_s:
-            _, waiter = self.waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(False)
+            _, told = self.waiting.popleft()
+            self.loop.call_soon(told, False)  # noqa: FBT003 - a callback's one word
         self.arm()
 
 
@@ -73,12 +76,27 @@ class Commits:
         for future in futures:
             if future.done():
                 continue
-            known = self._round(future, loop)
             waiter: asyncio.Future[bool] = loop.create_future()
-            known.waiting.append((until_s, waiter))
-            known.arm()
+            self._add(future, loop, until_s, partial(_wake, waiter))
             if not await waiter:
                 return
+
+    def tell(
+        self, future: Future[Fate], loop: asyncio.AbstractEventLoop, told: Told
+    ) -> None:
+        """Tell on *loop* when one is done, or that it was not within its time."""
+        self._add(future, loop, loop.time() + self._seconds, told)
+
+    def _add(
+        self,
+        future: Future[Fate],
+        loop: asyncio.AbstractEventLoop,
+        until_s: float,
+        told: Told,
+    ) -> None:
+        known = self._round(future, loop)
+        known.waiting.append((until_s, told))
+        known.arm()
 
     def _round(self, future: Future[Fate], loop: asyncio.AbstractEventLoop) -> Round:
         known = self._rounds.get(future)
@@ -98,3 +116,8 @@ class Commits:
 
         future.add_done_callback(done)
         return found
+
+
+def _wake(waiter: asyncio.Future[bool], is_committed: bool) -> None:  # noqa: FBT001 - as Told has it
+    if not waiter.done():
+        waiter.set_result(is_committed)

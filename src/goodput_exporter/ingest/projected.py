@@ -109,10 +109,10 @@ class ProjectedTokens:
         token = caller.bearer
         if not token or len(token) > LONGEST_TOKEN:
             return Refusal(401, "this needs 'Authorization: Bearer TOKEN'")
-        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
-        known = self._known.get(digest)
-        if known is not None and known.holds(self._monotonic(), self._wall()):
-            return known.answer
+        digest = digest_of(token)
+        known = self._kept(digest)
+        if known is not None:
+            return known
         task = self._asking.get(digest)
         if task is None:
             task = asyncio.create_task(self._ask(digest, token))
@@ -120,6 +120,17 @@ class ProjectedTokens:
             task.add_done_callback(lambda _: self._asking.pop(digest, None))
         # A sender that hangs up must not end the question for the others.
         return await asyncio.shield(task)
+
+    def recall(self, caller: Caller) -> Sender | None:
+        """Return who presents a token, where that was asked a short while ago."""
+        known = self._kept(digest_of(caller.bearer))
+        return known if isinstance(known, Sender) else None
+
+    def _kept(self, digest: bytes) -> Sender | Refusal | None:
+        known = self._known.get(digest)
+        if known is None or not known.holds(self._monotonic(), self._wall()):
+            return None
+        return known.answer
 
     async def _ask(self, digest: bytes, token: str) -> Sender | Refusal:
         async with self._turns:
@@ -157,6 +168,11 @@ class ProjectedTokens:
             )
             return Refusal(403, detail)
         return Sender(f"{account}@{node}", node)
+
+
+def digest_of(token: str) -> bytes:
+    """Return what of a token is kept; how long it is looked for tells nothing of it."""
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def account_of(user: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.observations import Delivered
@@ -30,8 +30,7 @@ SAYING: Final = frozenset({Delivered, Evidence})
 """Observations that name their node or agent themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """
     One batch as it was read.
 
@@ -43,7 +42,7 @@ class Reading:
 
     delivery: Delivery | None
     outcome: Outcome
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = MappingProxyType({})
 
 
 def frames_of(body: bytes, sender: Sender) -> list[Frame]:

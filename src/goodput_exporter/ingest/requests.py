@@ -19,6 +19,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An application of the Asynchronous Server Gateway Interface, version 3."""
 
 Headers = dict[bytes, bytes]
+Pairs = tuple[tuple[bytes, bytes], ...]
+"""Headers of an answer, names in lower case."""
 
 
 def headers_of(scope: Scope) -> Headers:
@@ -93,21 +95,22 @@ async def read_body(receive: Receive, length: int, limits: Limits) -> bytes:
     return b"".join(chunks)
 
 
-async def respond(
-    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+async def respond(send: Send, status: int, body: bytes, headers: Pairs = ()) -> None:
     """Answer with JSON."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", answers.CONTENT_TYPE.encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-                *headers,
-            ],
-        }
-    )
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*headers_for(body), *headers],
+    }
+    await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+def headers_for(body: bytes) -> Pairs:
+    """Return the headers of an answer in JSON."""
+    return (
+        (b"content-type", answers.CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 ADDRESSES_KEPT: Final = 1_024
 
@@ -61,23 +61,42 @@ class Refusal:
     detail: str
 
 
-Who = Callable[[Caller], Awaitable[Sender | Refusal]]
-"""Answers who sends; may ask another service, and is expected to remember."""
+class Who(Protocol):
+    """Answers who sends; may ask another service, and is expected to remember."""
+
+    async def __call__(self, caller: Caller) -> Sender | Refusal:
+        """Return who it is, or why nobody whom we know."""
+
+    def recall(self, caller: Caller) -> Sender | None:
+        """Return who it is, where nobody has to be asked; None says nothing."""
 
 
-async def from_this_machine(caller: Caller) -> Sender | Refusal:
+class ThisMachine:
     """
-    Take whoever is on this machine, and nobody else; they may speak for any node.
+    Takes whoever is on this machine, and nobody else; they may speak for any node.
 
     A proxy on this machine hides who is behind it, unless it says so in
     ``X-Forwarded-For``, which uvicorn then believes.
     """
-    if caller.address is None:
-        return Sender("unix")
-    if _is_loopback(caller.address):
-        return Sender(caller.address)
-    detail = "pushes are taken from this machine only; configure tokens to take others"
-    return Refusal(403, detail)
+
+    async def __call__(self, caller: Caller) -> Sender | Refusal:
+        """Return where on this machine a request is from."""
+        sender = self.recall(caller)
+        if sender is not None:
+            return sender
+        detail = (
+            "pushes are taken from this machine only; configure tokens to take others"
+        )
+        return Refusal(403, detail)
+
+    def recall(self, caller: Caller) -> Sender | None:
+        """Return where on this machine a request is from; None is from elsewhere."""
+        if caller.address is None:
+            return Sender("unix")
+        return Sender(caller.address) if _is_loopback(caller.address) else None
+
+
+from_this_machine: Final = ThisMachine()
 
 
 @lru_cache(maxsize=ADDRESSES_KEPT)
@@ -108,13 +127,18 @@ class TokenFile:
 
     async def __call__(self, caller: Caller) -> Sender | Refusal:
         """Return who presents a token."""
-        self._look()
-        token = caller.bearer
-        if not token:
+        sender = self.recall(caller)
+        if sender is not None:
+            return sender
+        if not caller.bearer:
             return Refusal(401, "this needs 'Authorization: Bearer TOKEN'")
+        return Refusal(401, "this bearer token is not known here")
+
+    def recall(self, caller: Caller) -> Sender | None:
+        """Return who presents a token; None is nobody whom the file names."""
+        self._look()
         # By digest: how long a look-up takes tells nothing of the tokens.
-        sender = self._senders.get(_digest(token))
-        return sender or Refusal(401, "this bearer token is not known here")
+        return self._senders.get(_digest(caller.bearer))
 
     def _look(self) -> None:
         try:

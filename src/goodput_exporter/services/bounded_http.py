@@ -61,14 +61,22 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Wait no more: for a body there is a limit of its own."""
-        self._stop_waiting()
+        self.asked()
         super().on_headers_complete()
+
+    def asked(self) -> None:
+        """Note that the head of a request is there."""
+        self._stop_waiting()
         self._was_asked = True
 
     def on_body(self, body: bytes) -> None:
         """Leave a body out: it has a bound of its own."""
-        self._body_bytes += len(body)
+        self.count_body(body)
         super().on_body(body)
+
+    def count_body(self, body: bytes) -> None:
+        """Count a part of a body, which belongs to no head."""
+        self._body_bytes += len(body)
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None:

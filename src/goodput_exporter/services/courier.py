@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from goodput_exporter.errors import ConfigError, SourceUnavailableError
@@ -65,6 +65,38 @@ class Courier(Protocol):
 
     def close(self) -> None:
         """Let go of the connection; the next push makes another one."""
+
+
+class InOnePiece(http.client.HTTPConnection):
+    """
+    Writes a request's head and body at once.
+
+    ``http.client`` writes the head, then the body: two packets, and a server that is
+    woken twice. Of 10,000 agents each of these is a part of a core.
+    """
+
+    _held: list[bytes] | None = None
+
+    def request(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """Send a request whose body is bytes."""
+        held: list[bytes] = []
+        self._held = held
+        try:
+            super().request(*args, **named)
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - see above
+        """Write some bytes, or keep them for the end of the request."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+
+class InOnePieceOverTls(InOnePiece, http.client.HTTPSConnection):
+    """Does so over TLS."""
 
 
 class HttpCourier:
@@ -156,10 +188,8 @@ class HttpCourier:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._tls is None:
-            return http.client.HTTPConnection(
-                self._host, self._port, timeout=self._timeout_seconds
-            )
-        return http.client.HTTPSConnection(
+            return InOnePiece(self._host, self._port, timeout=self._timeout_seconds)
+        return InOnePieceOverTls(
             self._host, self._port, timeout=self._timeout_seconds, context=self._tls
         )
 

@@ -217,6 +217,7 @@ class Pusher:
                 sequence=self._sequence + 1,
                 made_ns=now_ns,
                 offset_ns=None if offset is None else offset.ns,
+                is_needed_only=True,
             )
         except BadInputError as exc:
             if len(observations) == 1:

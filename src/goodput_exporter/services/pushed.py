@@ -9,6 +9,7 @@ from goodput_exporter.config import Settings
 from goodput_exporter.domain.node_view import IngestView
 from goodput_exporter.domain.observations import GpuSample
 from goodput_exporter.ingest.app import beside, ingest_app
+from goodput_exporter.ingest.at_once import AtOnce
 from goodput_exporter.ingest.inbox import Inbox
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.ingest.requests import App
@@ -45,6 +46,11 @@ class Pushed:
             counts=self._counts,
         )
         self.gpu_names: dict[str, str] = {}
+
+    @property
+    def at_once(self) -> AtOnce:
+        """Return the short way for pushes, for a server that has one."""
+        return self._ingest.at_once
 
     def beside(self, others: App) -> App:
         """Return an application that takes pushes, and gives the rest to *others*."""

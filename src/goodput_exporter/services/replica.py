@@ -24,9 +24,10 @@ from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.exposition.render import MetricsPage
-from goodput_exporter.ingest.app import beside, ingest_app
+from goodput_exporter.ingest.app import Ingest, beside, ingest_app
 from goodput_exporter.ingest.inbox import Delivery, Fate, FullError
 from goodput_exporter.ingest.refusals import Counts
+from goodput_exporter.ingest.requests import App
 from goodput_exporter.services.admission import readers_of, senders_of
 from goodput_exporter.services.cluster_access import (
     access_of,
@@ -116,24 +117,34 @@ class Replica:
     def serve(self) -> None:
         """Answer requests until told to stop."""
         http = self._settings.http
+        ingest = self._ingest()
         collect_seldom()
         self._leading.start()
         self._label.start()
         self._ticker.start()
         try:
             serve(
-                self._app(),
+                self._app(ingest),
                 http.host,
                 http.port,
                 ready=self._announce,
                 keep_alive_seconds=KEEP_ALIVE_SECONDS,
                 certificate=certificate_of(http),
-                engine=compiled(),
+                engine=compiled(ingest.at_once),
             )
         finally:
             self._close()
 
-    def _app(self) -> Callable[..., object]:
+    def _ingest(self) -> Ingest:
+        return ingest_app(
+            take=self._take,
+            who=senders_of(self._settings, self._server, self._namespace),
+            now_ns=self._clock.now_ns,
+            leader=self._elsewhere,
+            counts=self._counts,
+        )
+
+    def _app(self, ingest: App) -> Callable[..., object]:
         http = self._settings.http
         hosts = frozenset(http.allowed_hosts)
         app = create_app(
@@ -147,13 +158,6 @@ class Replica:
             history=self._history,
             correct=self._correct,
             past=LeadersPast(self._leader),
-        )
-        ingest = ingest_app(
-            take=self._take,
-            who=senders_of(self._settings, self._server, self._namespace),
-            now_ns=self._clock.now_ns,
-            leader=self._elsewhere,
-            counts=self._counts,
         )
         return beside(ingest, Gate(app, readers_of(self._settings, self._server)))
 

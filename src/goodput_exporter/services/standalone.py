@@ -110,7 +110,7 @@ class Station:
 
     def serve(self) -> None:
         """Answer requests until told to stop."""
-        http = self._settings.http
+        http, pushed = self._settings.http, self._pushed
         app = create_app(
             latest=lambda: self._latest,
             metrics=self._page.latest,
@@ -126,13 +126,13 @@ class Station:
         self._ticker.start()
         gated = Gate(app, known_readers(http.readers_file))
         serve(
-            gated if self._pushed is None else self._pushed.beside(gated),
+            gated if pushed is None else pushed.beside(gated),
             http.host,
             http.port,
             ready=self._announce,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
             certificate=certificate_of(http),
-            engine=compiled(),
+            engine=compiled(None if pushed is None else pushed.at_once),
         )
 
     def close(self) -> None:

@@ -49,6 +49,12 @@ Observation = (
 OF_RUNS: Final = (RankReport, RankExited, Delivered, Evidence)
 """What books of runs are made of; the rest is for a book of GPUs."""
 
+OF_GPUS: Final = (
+    "index", "uuid", "name", "at_ns", "power_watts", "energy_joules", "unsupported",
+)  # fmt: skip
+"""What an aggregator reads of a GPU's sample: which one it is, that it answers, and its
+energy. The rest is on its node's own page, and would be nine tenths of a push."""
+
 Row = tuple[Any, ...]
 """The values of one observation, in the order of its kind's names."""
 
@@ -68,27 +74,20 @@ DATED: Final = Meta(ge=0, le=2**62)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Shape:
     """
-    One kind of observation and the shape of its rows.
+    Rows of certain fields in a certain order.
 
     Args:
-        name: What it is called on the wire, for ever.
-        type: The domain's class.
-        names: Its fields, in the order of a row.
-        hints: The type of each, numbers bounded.
-        required: Those without a default.
-        row_of: Turns an observation into its row. *make*: rows into observations.
+        names: The fields, in the order of a row.
+        row_of: Turns an observation into its row. *make*: rows into observations;
+            fields that are not in a row have their defaults.
         rows: Reads rows of exactly these names. *row*: reads one of them.
         dated: The names under which instants are, themselves or within a part.
         parts: Where a part is: a value with fields of its own.
     """
 
-    name: str
-    type: type[Any]
     names: tuple[str, ...]
-    hints: MappingProxyType[str, Any]
-    required: frozenset[str]
     row_of: Callable[[Any], Row]
     make: Maker
     rows: msgspec.msgpack.Decoder[list[Row]]
@@ -97,26 +96,69 @@ class Kind:
     parts: tuple[int, ...]
 
 
-def kind(name: str, of: type[Any]) -> Kind:
-    """Read the shape of a kind off the domain's class."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    One kind of observation and the shapes of its rows.
+
+    Args:
+        name: What it is called on the wire, for ever.
+        type: The domain's class.
+        hints: The type of each field, numbers bounded.
+        required: Those without a default.
+        whole: A row of every field. *needed*: of those that an aggregator reads.
+    """
+
+    name: str
+    type: type[Any]
+    hints: MappingProxyType[str, Any]
+    required: frozenset[str]
+    whole: Shape
+    needed: Shape
+
+    def shape(self, names: tuple[str, ...]) -> Shape | None:
+        """Return the shape of exactly these fields; None is one of other versions."""
+        if names == self.needed.names:
+            return self.needed
+        return self.whole if names == self.whole.names else None
+
+
+def kind(name: str, of: type[Any], needed: tuple[str, ...] = ()) -> Kind:
+    """
+    Read the shapes of a kind off the domain's class.
+
+    Args:
+        name: What it is called on the wire.
+        of: The domain's class.
+        needed: What an aggregator reads of it, in the order of the fields; empty is
+            all. Every field without a default is among them.
+    """
     hints = {
         name: bounded(hint, DATED if name in INSTANTS else WHOLE)
         for name, hint in get_type_hints(of).items()
     }
     known = [each for each in fields(of) if each.init]
     names = tuple(each.name for each in known)
+    whole = _shape(of, names, hints)
+    return Kind(
+        name=name,
+        type=of,
+        hints=MappingProxyType(hints),
+        required=frozenset(each.name for each in known if _is_required(each)),
+        whole=whole,
+        needed=_shape(of, needed, hints) if needed else whole,
+    )
+
+
+def _shape(of: type[Any], names: tuple[str, ...], hints: dict[str, Any]) -> Shape:
     row = tuple.__class_getitem__(tuple(hints[each] for each in names))
     parts = {
         at: kinds for at, each in enumerate(names) if (kinds := parts_of(hints[each]))
     }
-    return Kind(
-        name=name,
-        type=of,
+    return Shape(
         names=names,
-        hints=MappingProxyType(hints),
-        required=frozenset(each.name for each in known if _is_required(each)),
         row_of=attrgetter(*names),
-        make=maker_of(of),
+        make=maker_of(of, names),
         rows=msgspec.msgpack.Decoder(list.__class_getitem__(row)),
         row=msgspec.msgpack.Decoder(row),
         dated=tuple(
@@ -202,7 +244,7 @@ KINDS: Final = MappingProxyType(
             kind("report", RankReport),
             kind("exit", RankExited),
             kind("delivered", Delivered),
-            kind("gpu", GpuSample),
+            kind("gpu", GpuSample, needed=OF_GPUS),
             kind("gpu_lost", GpuLost),
             kind("gpu_inventory", GpuInventory),
             kind("gpu_holdings", GpuHoldings),

@@ -23,6 +23,7 @@ from goodput_exporter.wire.kinds import (
     Kind,
     Observation,
     Row,
+    Shape,
     is_sound,
     shifted,
 )
@@ -75,9 +76,15 @@ _raw_rows: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _values: Final = msgspec.msgpack.Decoder(list[Any])
 
 
-def encode_tables(observations: Iterable[Observation]) -> bytes:
+def encode_tables(
+    observations: Iterable[Observation], *, is_needed_only: bool = False
+) -> bytes:
     """
     Write observations down.
+
+    Args:
+        observations: Neighbours of one kind become one table.
+        is_needed_only: Leave out what no aggregator reads.
 
     Raises:
         BadInputError: One of them is of a kind that does not travel, or holds a
@@ -89,7 +96,8 @@ def encode_tables(observations: Iterable[Observation]) -> bytes:
         if known is None:
             msg = f"{of.__name__} does not travel; give it a line in wire.kinds.KINDS"
             raise BadInputError(msg)
-        tables.append((known.name, known.names, [*map(known.row_of, neighbours)]))
+        shape = known.needed if is_needed_only else known.whole
+        tables.append((known.name, shape.names, [*map(shape.row_of, neighbours)]))
     try:
         return _encoder.encode(tables)
     except (OverflowError, UnicodeEncodeError) as exc:
@@ -130,36 +138,41 @@ def _observations(
         skipped.kinds += _count(table.rows)
         skipped.note(f"kind {table.kind[:40]!r} is not known here")
         return ()
-    if table.names == known.names:
-        names: Sequence[str] = known.names
-        rows = _rows(known, table.rows, skipped)
-    else:
-        names, rows = _columns(known, table, skipped)
-    if known.parts:
-        rows = _sound(known, names, rows, skipped)
-    if names is known.names:
-        return known.make(rows, _mover(known.dated, shift_ns))
+    shape = known.shape(table.names)
+    if shape is None:
+        return _of_another_version(known, table, shift_ns, skipped)
+    rows = _sound(known, shape.parts, _rows(known, shape, table.rows, skipped), skipped)
+    return shape.make(rows, _mover(shape.dated, shift_ns))
+
+
+def _of_another_version(
+    known: Kind, table: Table, shift_ns: int, skipped: Skipped
+) -> Iterable[Observation]:
+    names, rows = _columns(known, table, skipped)
+    whole = known.whole
+    parts = _places(names, (whole.names[at] for at in whole.parts))
+    rows = _sound(known, parts, rows, skipped)
     if shift_ns:
-        dated = _places(names, known.dated)
+        dated = _places(names, whole.dated)
         rows = [_moved(row, dated, shift_ns) for row in rows]
     return [known.type(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def _rows(known: Kind, raw: msgspec.Raw, skipped: Skipped) -> list[Row]:
+def _rows(known: Kind, shape: Shape, raw: msgspec.Raw, skipped: Skipped) -> list[Row]:
     """Read rows in one pass; if one is bad, read them again one by one."""
     try:
-        return known.rows.decode(raw)
+        return shape.rows.decode(raw)
     except UNREADABLE:
         return [
             row
             for each in _split(raw, known, skipped)
-            if (row := _tried(known, each, skipped)) is not None
+            if (row := _tried(known, shape, each, skipped)) is not None
         ]
 
 
-def _tried(known: Kind, raw: msgspec.Raw, skipped: Skipped) -> Row | None:
+def _tried(known: Kind, shape: Shape, raw: msgspec.Raw, skipped: Skipped) -> Row | None:
     try:
-        return known.row.decode(raw)
+        return shape.row.decode(raw)
     except UNREADABLE as exc:
         skipped.rows += 1
         skipped.note(f"{known.name}: {exc}")
@@ -180,7 +193,7 @@ def _columns(
 ) -> tuple[tuple[str, ...], list[Row]]:
     """Take the columns that this version knows, of a table of another one."""
     places = {name: at for at, name in enumerate(table.names)}
-    names = tuple(name for name in known.names if name in places)
+    names = tuple(name for name in known.whole.names if name in places)
     if not known.required <= places.keys():
         lacking = ", ".join(sorted(known.required - places.keys()))
         skipped.rows += _count(table.rows)
@@ -196,7 +209,7 @@ def _columns(
         except (*UNREADABLE, IndexError) as exc:
             skipped.rows += 1
             skipped.note(f"{known.name}: {exc}")
-    unknown = sorted(places.keys() - set(known.names))
+    unknown = sorted(places.keys() - set(known.whole.names))
     if unknown:
         skipped.fields += len(unknown) * len(rows)
         skipped.note(f"{known.name}: {unknown[0][:40]!r} is not known here")
@@ -204,13 +217,9 @@ def _columns(
 
 
 def _sound(
-    known: Kind, names: Sequence[str], rows: list[Row], skipped: Skipped
+    known: Kind, parts: Sequence[int], rows: list[Row], skipped: Skipped
 ) -> list[Row]:
     """Look into parts, which the bounds of a row do not reach."""
-    if names is known.names:
-        parts: Sequence[int] = known.parts
-    else:
-        parts = _places(names, (known.names[at] for at in known.parts))
     sound = rows
     # Parts are None or empty in most rows: look for any before looking into them.
     if any(any(map(itemgetter(at), rows)) for at in parts):

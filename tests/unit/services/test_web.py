@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import BinaryIO
 
 import pytest
 
+from goodput_exporter.ingest.app import Ingest
 from goodput_exporter.ingest.limits import Limits
 from goodput_exporter.ingest.refusals import Reason
 from goodput_exporter.services.web import (
@@ -30,17 +31,22 @@ BATCH = encode_frame(
 MOST_SENT_BYTES = 1_000 * MOST_HEAD_BYTES
 """Far beyond what the sockets of both ends hold."""
 
+Choice = Callable[[Ingest], Engine]
+"""Returns what is to move the server of an application."""
+
 pytestmark = pytest.mark.parametrize(
-    "engine", [PLAIN, compiled()], ids=["plain", "compiled"]
+    "engine",
+    [lambda _: PLAIN, lambda _: compiled(), lambda app: compiled(app.at_once)],
+    ids=["plain", "compiled", "at once"],
 )
 
 
 @contextmanager
-def calling(engine: Engine, limits: Limits | None = None) -> Iterator[Caller]:
+def calling(engine: Choice, limits: Limits | None = None) -> Iterator[Caller]:
     """Serve a desk on an engine, and call it."""
     desk = Desk(limits=limits or Limits())
     with (
-        serving(desk.app, engine=engine) as port,
+        serving(desk.app, engine=engine(desk.ingest)) as port,
         committing(desk.inbox, desk.books),
         socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection,
         closing(connection.makefile("rb")) as stream,
@@ -93,7 +99,7 @@ def head(length: int, *lines: str) -> bytes:
     return "\r\n".join([*said, f"content-length: {length}", *lines, "", ""]).encode()
 
 
-def test_pushes_follow_each_other_on_one_connection(engine: Engine) -> None:
+def test_pushes_follow_each_other_on_one_connection(engine: Choice) -> None:
     """A head that comes in pieces, a body byte by byte, then two requests at once."""
     push = head(len(BATCH)) + BATCH
     with calling(engine) as caller:
@@ -109,7 +115,7 @@ def test_pushes_follow_each_other_on_one_connection(engine: Engine) -> None:
         assert caller.desk.inbox.duplicates == 2
 
 
-def test_a_large_body_does_not_count_as_a_head(engine: Engine) -> None:
+def test_a_large_body_does_not_count_as_a_head(engine: Choice) -> None:
     """What follows ten heads' length of body is a request like any other."""
     length = 10 * MOST_HEAD_BYTES
     with calling(engine) as caller:
@@ -121,7 +127,7 @@ def test_a_large_body_does_not_count_as_a_head(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("opening", [b"GET /", b"GET / HTTP/1.1\r\nx: ", b""])
-def test_a_head_without_end_is_cut_off(engine: Engine, opening: bytes) -> None:
+def test_a_head_without_end_is_cut_off(engine: Choice, opening: bytes) -> None:
     """One address, one header, or many of them: memory is not what it costs."""
     endless = b"a: b\r\n" * 1_000 if not opening else b"a" * 6_000
     with calling(engine) as caller:
@@ -131,7 +137,7 @@ def test_a_head_without_end_is_cut_off(engine: Engine, opening: bytes) -> None:
         assert caller.desk.counts.requests == 0
 
 
-def test_fields_behind_a_body_without_end_are_cut_off(engine: Engine) -> None:
+def test_fields_behind_a_body_without_end_are_cut_off(engine: Choice) -> None:
     """More headers may follow the chunks of a body, when it was answered long ago."""
     with calling(engine) as caller:
         caller.say(b"GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -151,7 +157,7 @@ def until_cut_off(caller: Caller, data: bytes) -> int:
     return sent
 
 
-def test_a_gigabyte_is_refused_by_its_announcement(engine: Engine) -> None:
+def test_a_gigabyte_is_refused_by_its_announcement(engine: Choice) -> None:
     """Nothing of it is read, and the connection ends."""
     with calling(engine) as caller:
         caller.say(head(10**9))
@@ -161,7 +167,7 @@ def test_a_gigabyte_is_refused_by_its_announcement(engine: Engine) -> None:
         assert caller.desk.counts.refused[Reason.TOO_BIG] == 1
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(engine: Engine) -> None:
+def test_a_body_that_does_not_come_is_not_waited_for(engine: Choice) -> None:
     """A sender that dribbles holds its room for so long and no longer."""
     with calling(engine, Limits(body_seconds=0.2)) as caller:
         caller.say(head(len(BATCH)) + BATCH[:10])
@@ -176,7 +182,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(engine: Engine) -> None:
     [b"\x16\x03\x01\x02\x00\x01\x00", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n",
      head(3, "content-length: 4") + b"abcd"],
 )  # fmt: skip
-def test_what_is_no_http_is_answered_with_400(engine: Engine, junk: bytes) -> None:
+def test_what_is_no_http_is_answered_with_400(engine: Choice, junk: bytes) -> None:
     """TLS to a plain port, a length that is none, two lengths that differ."""
     with calling(engine) as caller:
         caller.say(junk + b"\r\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,9 +24,13 @@ from tests.fakes.observations import node
 
 def frame(sequence: int = 1, **changes: str) -> bytes:
     """Return one batch of a node."""
-    said = {"agent": "agent-1", "node": "node-1", "epoch": "0a1b", **changes}
+    said: dict[str, Any] = {"agent": "agent-1", "node": "node-1", "epoch": "0a1b"}
     return frames.encode_frame(
-        node(sequence), sequence=sequence, made_ns=5, offset_ns=-3, **said
+        node(sequence),
+        sequence=sequence,
+        made_ns=5,
+        offset_ns=-3,
+        **{**said, **changes},
     )
 
 
@@ -79,6 +84,39 @@ def test_a_body_that_is_not_what_the_header_says_is_refused(body: bytes) -> None
 
     with pytest.raises(BadInputError, match=r"node-1/agent-1"):
         read_frame(Frame(header, body))
+
+
+def test_a_small_batch_goes_as_it_is_and_a_large_one_packed() -> None:
+    """An aggregator that reads version 1 only has to say so of what it cannot read."""
+    small = frames.encode_frame(
+        [Delivered("a", 7)], agent="a", node="n", epoch="e", sequence=1, made_ns=1
+    )
+    large = frames.encode_frame(
+        [Delivered("a", at) for at in range(2_000)],
+        agent="a", node="n", epoch="e", sequence=1, made_ns=1,
+    )  # fmt: skip
+    (plain,), (packed,) = split(small), split(large)
+
+    assert (small[3], plain.header.packing) == (2, "none")
+    assert (large[3], packed.header.packing) == (1, "zlib")
+    assert read_frame(plain).observations == [Delivered("a", 7)]
+    assert len(read_frame(packed).observations) == 2_000
+    assert len(large) < packed.header.size
+
+
+@pytest.mark.parametrize("at", range(-12, 0))
+def test_a_bit_that_has_flipped_is_found_in_what_is_not_packed(at: int) -> None:
+    """A number that is off by one would be believed."""
+    data = bytearray(
+        frames.encode_frame(
+            [Delivered("a", 7)], agent="a", node="n", epoch="e", sequence=1, made_ns=1
+        )
+    )
+    data[at] ^= 1
+    (found,) = split(bytes(data))
+
+    with pytest.raises(BadInputError, match=r"of n/a cannot be unpacked: its checksum"):
+        read_frame(found)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "a\nb", "ä", "x" * 254])
