@@ -37,14 +37,18 @@ def advance(
         grace_ns: Overrides the settings; 0 shows what would be booked now.
     """
     patient_ns = now_ns - (rules.grace_ns if grace_ns is None else grace_ns)
-    hold_ns = patient_ns
+    hold_ns = judged_ns = patient_ns
     if grace_ns is None:
-        hold_ns = min(hold_ns, _sealed(fold, now_ns, rules))
+        sealed_ns, is_in_time = _sealed(fold, now_ns, rules)
+        hold_ns = min(hold_ns, sealed_ns)
+        # What an agent has not delivered yet is no silence of its ranks.
+        judged_ns = hold_ns if is_in_time else patient_ns
     _hear_all(fold, hold_ns, rules)
     _look_all(fold, hold_ns)
     if not fold.lives and fold.line_ns is None and not fold.turns:
         return
-    line_ns = min(hold_ns, _decided(fold, patient_ns, rules))
+    decided_ns = _decided(fold, patient_ns, judged_ns, rules)
+    line_ns = min(hold_ns, decided_ns)
     for life in fold.lives.values():
         if life.is_alive and life.said_bye:
             extend(life, line_ns, fold.durations, rules)
@@ -64,9 +68,9 @@ def advance(
     forget_the_dead(fold)
 
 
-def _sealed(fold: Fold, now_ns: int, rules: Rules) -> int:
+def _sealed(fold: Fold, now_ns: int, rules: Rules) -> tuple[int, bool]:
     """
-    Return up to when every agent of the run has delivered.
+    Return up to when every agent of the run has delivered, and if all are in time.
 
     An agent is called as its node is: one whose node has a pod of the run, and
     that has never delivered, is waited for, too.
@@ -76,7 +80,7 @@ def _sealed(fold: Fold, now_ns: int, rules: Rules) -> int:
         it, at the latest after the settle delay.
     """
     if not fold.delivered:
-        return now_ns
+        return now_ns, True
     patience_ns = rules.settle_ns
     if now_ns - fold.resumed_ns < rules.settle_after_start_ns:
         patience_ns = rules.settle_after_start_ns
@@ -84,7 +88,8 @@ def _sealed(fold: Fold, now_ns: int, rules: Rules) -> int:
     if fold.placed is not None:
         awaited.update(fold.placed.nodes)
     delivered_ns = min(fold.delivered.get(agent, 0) for agent in awaited)
-    return max(delivered_ns, now_ns - patience_ns)
+    settled_ns = now_ns - patience_ns
+    return max(delivered_ns, settled_ns), delivered_ns >= settled_ns
 
 
 def _look_all(fold: Fold, hold_ns: int) -> None:
@@ -234,12 +239,21 @@ def _end(fold: Fold, life: Life, at_ns: int, *, ok: bool, detail: str) -> None:
     fold.turns.append(Turn(at_ns, life.incarnation, begins=False))
 
 
-def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
+def _decided(fold: Fold, hold_ns: int, judged_ns: int, rules: Rules) -> int:
     """
     Return up to where the ranks have spoken.
 
     A silent rank holds the line back for the settle delay (longer after our
     own start, since it may not have found us yet), then no more.
+
+    Args:
+        fold: What was said up to *hold_ns* has been heard, or waits in its inbox.
+        hold_ns: The present, less the grace.
+        judged_ns: Up to when nothing but a rank itself kept its words back. A rank's
+            last word may lie before what its agent vouched for, by the time between
+            two reports, or by what the agent has since learned of its clock: that
+            much is not silence while the agent is away.
+        rules: The settings.
     """
     speaking, silent = [], []
     # What they have said already, and an agent's late delivery keeps unheard.
@@ -252,10 +266,10 @@ def _decided(fold: Fold, hold_ns: int, rules: Rules) -> int:
         patience_ns, heard_ns = rules.settle_ns, life.reported_ns
         if heard_ns < fold.resumed_ns:
             patience_ns, heard_ns = rules.settle_after_start_ns, fold.resumed_ns
-        if hold_ns - heard_ns < patience_ns or life.incarnation in waiting:
+        if judged_ns - heard_ns < patience_ns or life.incarnation in waiting:
             speaking.append(life.reported_ns)
         else:
-            silent.append(max(life.reported_ns, hold_ns - patience_ns))
+            silent.append(max(life.reported_ns, judged_ns - patience_ns))
     # One silent rank among others lowers the coverage, not the book; a run
     # whose every rank is silent is unobserved, but only once that is settled.
     return min([hold_ns, *(speaking or silent)])
