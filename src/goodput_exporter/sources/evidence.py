@@ -9,6 +9,7 @@ from typing import Final
 from goodput_exporter.domain.evidence import Evidence, Kind, exit_reason
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.loose import Fields, fields, instant_ns, rows, text, whole
+from goodput_exporter.sources.workloads.devices import sidecars
 
 SOURCE: Final = "kubernetes"
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
@@ -154,9 +155,12 @@ def _pod(pod: Fields, seen_ns: int) -> Iterator[Evidence]:
     gone_ns = _told_to_go_ns(pod)
     if gone_ns is not None:
         yield _seen(Kind.POD_DELETED, "deleted", subject, gone_ns)
+    beside = sidecars(pod)
     for name in ("initContainerStatuses", "containerStatuses"):
         for container in rows(pod, "status", name):
-            yield from _container(container, subject, gone_ns, seen_ns)
+            yield from _waiting(container, subject, seen_ns)
+            if text(container, "name") not in beside:
+                yield from _exits(container, subject, gone_ns, seen_ns)
 
 
 def _is_true(condition: Fields, kind: str) -> bool:
@@ -179,7 +183,7 @@ def _last_change_ns(pod: Fields) -> int | None:
     return max(dates) if dates else instant_ns(pod, "status", "startTime")
 
 
-def _container(
+def _exits(
     container: Fields, pod: str, gone_ns: int | None, seen_ns: int
 ) -> Iterator[Evidence]:
     subject = f"{pod}/{text(container, 'name')}"
@@ -191,8 +195,12 @@ def _container(
             in_place = state == "lastState" and (gone_ns is None or at_ns < gone_ns)
             kind = Kind.CONTAINER_RESTART if in_place else Kind.CONTAINER_EXIT
             yield _seen(kind, _exit(ended), subject, at_ns, _exit_words(ended))
+
+
+def _waiting(container: Fields, pod: str, seen_ns: int) -> Iterator[Evidence]:
     waiting = fields(container, "state", "waiting")
     if waiting:
+        subject = f"{pod}/{text(container, 'name')}"
         reason, said = text(waiting, "reason"), text(waiting, "message")
         yield _seen(Kind.CONTAINER_WAITING, reason, subject, seen_ns, said)
 

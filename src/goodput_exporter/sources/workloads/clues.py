@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Final
 
-from goodput_exporter.domain.evidence import Evidence
+from goodput_exporter.domain.evidence import Evidence, Kind
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.sources.evidence import evidence_of, evidence_of_deleted
 from goodput_exporter.sources.loose import Fields, fields, text
@@ -14,6 +14,8 @@ from goodput_exporter.sources.loose import Fields, fields, text
 HELD: Final = 4_096
 """Subjects whose events are kept until the object itself is seen, or pushed out."""
 MOST_EACH: Final = 32
+_ORDERS: Final = frozenset({Kind.POD_DELETED, Kind.WORKLOAD_DELETED})
+"""Told to go once; the API moves the date when it is done."""
 
 
 class Clues:
@@ -50,12 +52,15 @@ class Clues:
         marks: set[tuple[object, ...]] = set()
         for found in read(raw, seen_ns):
             seen = _about_run(found, key)
-            is_dated = seen.at_ns != seen_ns
+            is_dated = seen.at_ns != seen_ns and seen.kind not in _ORDERS
             mark = (seen.kind, seen.reason, seen.subject, is_dated and seen.at_ns)
             marks.add(mark)
-            if mark not in told and is_known:
+            if mark in told:
+                continue
+            seen = _not_after(seen, seen_ns)
+            if is_known:
                 self._new.append(seen)
-            elif mark not in told:
+            else:
                 self._hold(seen)
         self._told[uid] = frozenset(marks)
         if is_deleted or not marks:
@@ -69,7 +74,8 @@ class Clues:
         self, raw: Fields, seen_ns: int, *, is_known: bool, key: RunKey | None
     ) -> None:
         """Take an event; keep it for a while where nobody knows what it is about."""
-        for found in evidence_of(raw, seen_ns):
+        for event in evidence_of(raw, seen_ns):
+            found = _not_after(event, seen_ns)
             if is_known:
                 self._new.append(_about_run(found, key))
             else:
@@ -104,6 +110,11 @@ class Clues:
         """Return what is new, and forget it."""
         new, self._new = self._new, []
         return new
+
+
+def _not_after(found: Evidence, seen_ns: int) -> Evidence:
+    """Return what was seen, dated when it was seen where its clock runs ahead."""
+    return found if found.at_ns <= seen_ns else replace(found, at_ns=seen_ns)
 
 
 def _about_run(found: Evidence, key: RunKey | None) -> Evidence:

@@ -127,6 +127,35 @@ def rank_containers(spec: object) -> frozenset[str]:
     )
 
 
+def sidecars(pod: Fields) -> frozenset[str]:
+    """
+    Return the names of the containers whose ends stop nobody: those beside the ranks.
+
+    Where the ranks are done and the pod has failed, one of the others failed it; then
+    there are none.
+    """
+    ranks, status = rank_containers(pod.get("spec")), fields(pod, "status")
+    found = {
+        text(each, "name")
+        for each in rows(pod, "spec", "initContainers")
+        if text(each, "restartPolicy") == "Always"
+    }
+    if ranks:
+        named = (text(each, "name") for each in rows(pod, "spec", "containers"))
+        found.update(name for name in named if name not in ranks)
+    codes = [
+        whole(each, "state", "terminated", "exitCode")
+        for each in rows(status, "containerStatuses")
+        if text(each, "name") in ranks
+    ]
+    is_their_doing = (
+        text(status, "phase") == "Failed"
+        and bool(codes)
+        and not any(code != 0 for code in codes)
+    )
+    return frozenset() if is_their_doing else frozenset(found)
+
+
 def claimed(raw: Fields) -> int:
     """
     Return the GPUs of a ResourceClaim, or of a template's claims.

@@ -28,8 +28,10 @@ def learn(known: list[Since[T]], told: Sequence[Since[T]]) -> bool:
     Append what the newest version of an object tells beyond what is known.
 
     An object tells its whole past again with every change, in less and less
-    detail: what is not newer than the last known word is old. Only the last of
-    *told* holds now, so it counts even where its own date is older.
+    detail: what is not newer than the last known word is old. Dates are whole
+    seconds, so what comes after that word in the same account is newer, be it of
+    the same second. Only the last of *told* holds now, so it counts even where its
+    own date is older.
 
     Args:
         known: The words so far, in order of their dates; grows.
@@ -39,15 +41,27 @@ def learn(known: list[Since[T]], told: Sequence[Since[T]]) -> bool:
         Whether anything was new.
     """
     before = len(known)
+    follows_from = _place_after(known, told)
     for index, word in enumerate(told):
         if not known:
             known.append(word)
             continue
         last = known[-1]
         is_now = index == len(told) - 1
-        if word.what != last.what and (is_now or word.at_ns > last.at_ns):
+        is_same_second = index >= follows_from and word.at_ns == last.at_ns
+        is_newer = word.at_ns > last.at_ns or is_same_second
+        if word.what != last.what and (is_now or is_newer):
             known.append(Since(max(word.at_ns, last.at_ns), word.what))
+            follows_from = min(follows_from, index)
     return len(known) > before
+
+
+def _place_after(known: Sequence[Since[T]], told: Sequence[Since[T]]) -> int:
+    """Return from where in an account the words follow the last that is known."""
+    if not known:
+        return 0
+    places = (place for place, word in enumerate(told, 1) if word == known[-1])
+    return max(places, default=len(told))
 
 
 def as_of(known: Sequence[Since[T]], at_ns: int) -> T | None:

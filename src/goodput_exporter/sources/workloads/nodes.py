@@ -76,8 +76,12 @@ class NodeRecord:
 
 def refresh(node: NodeRecord, raw: Fields, seen_ns: int) -> bool:
     """Take over a node's newest version; return whether its pods' stages may change."""
-    node.uid = text(raw, "metadata", "uid") or node.uid
-    node.is_gone = False
+    uid = text(raw, "metadata", "uid") or node.uid
+    if node.uid not in {None, uid}:
+        # Another one under its name: whoever was on the first one is lost.
+        made_ns = instant_ns(raw, "metadata", "creationTimestamp")
+        learn(node.losses, [Since(dated(made_ns, 0, seen_ns), what=True)])
+    node.uid, node.is_gone = uid, False
     node.capacity = _gpus(raw, "capacity")
     node.allocatable = _gpus(raw, "allocatable")
     node.is_cordoned = fields(raw, "spec").get("unschedulable") is True

@@ -45,7 +45,7 @@ class PodRecord:
         labels: Those that number pods, and those that the caller wants.
         variables: What numbers pods where labels do not.
         attempt: Of its JobSet, by its label; None elsewhere.
-        told_ns: When it was told to go.
+        told_ns: When it was told to go, first.
         due_ns: When its grace is over.
         is_over: No container of it will run any more.
         is_gone: The object is deleted.
@@ -112,8 +112,9 @@ def refresh(record: PodRecord, raw: Fields, seen_ns: int) -> None:
     due_ns = instant_ns(raw, "metadata", "deletionTimestamp")
     if due_ns is not None:
         grace = max(whole(raw, "metadata", "deletionGracePeriodSeconds") or 0, 0)
-        told_ns = due_ns - grace * NS_PER_SECOND
-        record.told_ns = dated(told_ns, record.created_ns, seen_ns)
+        told_ns = dated(due_ns - grace * NS_PER_SECOND, record.created_ns, seen_ns)
+        # The kubelet's last word, without a grace, moves the date to the end of it.
+        record.told_ns = min(told_ns, record.told_ns or told_ns)
         record.due_ns = max(due_ns, record.told_ns)
 
 

@@ -38,7 +38,7 @@ class Register:
         on_node: Pods by node.
         stated: Run ids that objects state, by uid.
         reported: Run ids that ranks report, by their top owner's uid.
-        sizes: GPUs of claims, by namespace.
+        sizes: GPUs of claims, by namespace, and the claims' uids.
         touched: Runs that something has changed for.
         moved: Runs that lost an object to another run, with that run.
     """
@@ -57,7 +57,7 @@ class Register:
     )
     stated: dict[str, str] = field(default_factory=dict)
     reported: dict[str, str] = field(default_factory=dict)
-    sizes: dict[tuple[str, Claim], int] = field(default_factory=dict)
+    sizes: dict[tuple[str, Claim], tuple[str, int]] = field(default_factory=dict)
     touched: set[RunKey] = field(default_factory=set)
     moved: dict[RunKey, RunKey | None] = field(default_factory=dict)
 
@@ -133,10 +133,10 @@ class Register:
         if nodes.refresh(self.nodes.setdefault(name, NodeRecord(name)), raw, seen_ns):
             self._touch_node(name)
 
-    def drop_node(self, name: str, seen_ns: int) -> bool:
-        """Note that a node is gone, and its pods with it."""
+    def drop_node(self, name: str, uid: str, seen_ns: int) -> bool:
+        """Note that a node is gone, and its pods with it; not its successor's."""
         node = self.nodes.get(name)
-        if node is None:
+        if node is None or node.uid not in {None, uid}:
             return False
         nodes.removed(node, seen_ns)
         self._touch_node(name)
@@ -151,14 +151,16 @@ class Register:
     def take_claim(self, ref: Ref, raw: Fields) -> None:
         """Note how many GPUs a claim is for."""
         place = (ref.namespace, Claim(ref.kind, ref.name))
-        size = claimed(raw)
-        if self.sizes.get(place, 0) != size:
-            self.sizes[place] = size
+        before, size = self.size(*place), claimed(raw)
+        self.sizes[place] = ref.uid, size
+        if before != size:
             self.touched |= {key for key in self.runs if key.namespace == ref.namespace}
 
     def drop_claim(self, ref: Ref) -> None:
-        """Forget a claim, unless a pod still holds what it was for."""
+        """Forget a claim that no pod holds, and not its successor of the same name."""
         claim = Claim(ref.kind, ref.name)
+        if self.sizes.get((ref.namespace, claim), ("", 0))[0] != ref.uid:
+            return
         users = (
             pod
             for pod in self.pods.values()
@@ -273,7 +275,7 @@ class Register:
 
     def size(self, namespace: str, claim: Claim) -> int:
         """Return how many GPUs a claim is for, as far as is known."""
-        return self.sizes.get((namespace, claim), 0)
+        return self.sizes.get((namespace, claim), ("", 0))[1]
 
     def devices(self, pod: PodRecord) -> int:
         """Return the GPUs that a pod asks for, those of its claims included."""

@@ -82,6 +82,8 @@ class Run:
         seen_ns: When the first of its objects was seen.
         due_ns: When it is looked at again, whatever happens; None for never.
         since_ns: Where it goes on with what another run's book held before.
+        left_ns: Until when it stood as the last placement says, as an earlier life of
+            this program saw; None once it was looked at.
     """
 
     key: RunKey
@@ -102,6 +104,7 @@ class Run:
     seen_ns: int = 0
     due_ns: int | None = None
     since_ns: int | None = None
+    left_ns: int | None = None
 
 
 def take_over(run: Run, before: Run, began_ns: int) -> None:

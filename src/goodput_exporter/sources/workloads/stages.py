@@ -23,6 +23,7 @@ BROKEN: Final = frozenset(
     {PodStage.CRASHED, PodStage.FAILED, PodStage.LOST, PodStage.STUCK, PodStage.GONE}
 )
 LIVES: Final = frozenset({PodStage.RUNNING, PodStage.LEAVING})
+SCALED_TO_ZERO: Final = "ScaledToZero"
 
 
 @dataclass(slots=True)
@@ -58,9 +59,27 @@ class Tally:
             self.broke = word.reason
 
     @property
+    def at_work(self) -> int:
+        """Return the devices of pods that are there to stay and not done."""
+        return self.present - self.devices[PodStage.DONE]
+
+    @property
     def present(self) -> int:
         """Return the devices of pods that are there to stay."""
         return sum(self.devices[stage] for stage in PRESENT)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Return whether a pod that was told to go still runs."""
+        return self.devices[PodStage.LEAVING] > 0
+
+    def done(self, asked: int) -> int:
+        """
+        Return the devices of pods that are done and are part of the run.
+
+        Where its controller has made others after them, they hold nothing.
+        """
+        return min(self.devices[PodStage.DONE], max(0, asked - self.at_work))
 
     def leaving(self, asked: int) -> int:
         """
@@ -68,7 +87,7 @@ class Tally:
 
         Where a replacement exists, the one that goes is no part of the run.
         """
-        room = max(0, asked - self.present)
+        room = max(0, asked - self.at_work - self.done(asked))
         return min(self.devices[PodStage.LEAVING], room)
 
     def running(self, asked: int) -> int:
@@ -114,8 +133,9 @@ def stage_of(tally: Tally, ground: Ground) -> tuple[Stage, str]:
     there is one that its controller has still to make.
     """
     asked, devices = ground.asked, tally.devices
-    here = tally.present + tally.leaving(asked)
-    runs = tally.running(asked) + devices[PodStage.DONE]
+    done = tally.done(asked)
+    here = tally.at_work + done + tally.leaving(asked)
+    runs = tally.running(asked) + done
     waits = Stage.SUSPENDED if ground.was_admitted else Stage.QUEUED
     broken = devices[PodStage.CRASHED] or (
         ground.has_run and here < min(asked, ground.peak)
@@ -125,7 +145,7 @@ def stage_of(tally: Tally, ground: Ground) -> tuple[Stage, str]:
     lines = (
         (0 < asked <= runs, Stage.RUNNING, ""),
         (ground.suspended, waits, ground.suspended),
-        (not asked, waits, "ScaledToZero"),
+        (not asked, waits, SCALED_TO_ZERO),
         (broken, Stage.DOWN, why(PodStage.CRASHED) or tally.broke),
         (devices[PodStage.GATED], waits, why(PodStage.GATED)),
         (not ground.was_admitted, Stage.QUEUED, tally.broke),

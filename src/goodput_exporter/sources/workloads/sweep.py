@@ -10,9 +10,16 @@ from goodput_exporter.domain.placement import Ended, Placement, Seat, Stage
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.domain.states import How
 from goodput_exporter.sources.workloads.asks import Said, Voices, said
+from goodput_exporter.sources.workloads.history import Since
 from goodput_exporter.sources.workloads.pod_words import PodStage, PodWord
 from goodput_exporter.sources.workloads.run import Crew, Run, View, devices_of
-from goodput_exporter.sources.workloads.stages import LIVES, Ground, Tally, stage_of
+from goodput_exporter.sources.workloads.stages import (
+    LIVES,
+    SCALED_TO_ZERO,
+    Ground,
+    Tally,
+    stage_of,
+)
 from goodput_exporter.sources.workloads.waits import wait_of
 
 END_AFTER_NS: Final = 900 * NS_PER_SECOND
@@ -42,7 +49,7 @@ def sweep(run: Run, view: View, now_ns: int) -> Iterator[Placement]:
             _count_wait(run, found)
             run.last = found
             yield found
-    run.broke = tally.broke
+    run.broke, run.left_ns = tally.broke, None
 
 
 def _instants(run: Run, view: View, now_ns: int) -> tuple[int, list[int]]:
@@ -52,9 +59,29 @@ def _instants(run: Run, view: View, now_ns: int) -> tuple[int, list[int]]:
     begun += [] if run.since_ns is None else [run.since_ns]
     if begun:
         from_ns = max(begun)
-        return from_ns, [from_ns, *sorted(ns for ns in found if from_ns < ns <= now_ns)]
+        since = {ns for ns in found if from_ns < ns <= now_ns}
+        return from_ns, sorted({_first_look(run, view, from_ns, now_ns), *since})
     past = sorted(ns for ns in found if ns <= now_ns)
     return (past[0] if past else now_ns), past
+
+
+def _first_look(run: Run, view: View, from_ns: int, now_ns: int) -> int:
+    """
+    Return from when what is gone since the last placement counts as gone.
+
+    After a restart of ours it was there for as long as we looked before, and until
+    its workload was suspended, or over, where that tells why it went.
+    """
+    if run.left_ns is None or run.left_ns <= from_ns:
+        return from_ns
+    records = (*view.speakers.tops, *view.speakers.queues)
+    stops = (
+        word.at_ns
+        for record in records
+        for word in record.words
+        if word.what.suspended or word.what.ended is not None
+    )
+    return min((ns for ns in stops if run.left_ns < ns <= now_ns), default=run.left_ns)
 
 
 def _known(view: View) -> set[int]:
@@ -93,8 +120,10 @@ def _order(news: tuple[int, str, PodWord]) -> tuple[int, str]:
 def _standing(run: Run, view: View, tally: Tally, at_ns: int) -> Placement | None:
     """Return a run's placement as of an instant; None while it asks for nothing."""
     says = said(view.speakers, at_ns, view.size)
-    run.largest = max(run.largest, tally.present)
-    run.peak = 0 if says.suspended else max(run.peak, tally.present)
+    if says.asked == 0 and tally.is_leaving:
+        says = replace(says, suspended=says.suspended or SCALED_TO_ZERO)
+    run.largest = max(run.largest, tally.at_work)
+    run.peak = 0 if says.suspended else max(run.peak, tally.at_work)
     asked = _asked(run, says, tally)
     if not asked and not run.largest:
         return None
@@ -124,9 +153,9 @@ def _standing(run: Run, view: View, tally: Tally, at_ns: int) -> Placement | Non
         view.pods,
         view.nodes,
         how,
-        _ended(view, says, tally, at_ns),
+        _ended(run, view, says, tally, at_ns),
         reason,
-        at_ns in view.estimated,
+        at_ns in view.estimated or at_ns == run.left_ns,
         seats,
     )
 
@@ -144,7 +173,10 @@ def _seats(run: Run, view: View, lives: Iterable[str]) -> tuple[Seat, ...]:
 def _asked(run: Run, says: Said, tally: Tally) -> int:
     if says.asked is None:
         return run.largest
-    return says.asked or tally.present
+    if says.asked == 0 and tally.is_leaving:
+        # Of those that are told to go, one by one, none is a smaller run.
+        return run.largest if run.last is None else run.last.asked
+    return says.asked or tally.at_work
 
 
 def _is_in(speakers: Voices, says: Said, tally: Tally, at_ns: int) -> bool:
@@ -178,7 +210,7 @@ def _came_back(before: Crew | None, crew: Crew) -> How | None:
     return How.CONTAINER if crew.lives.keys() <= before.lives.keys() else How.POD
 
 
-def _ended(view: View, says: Said, tally: Tally, at_ns: int) -> Ended | None:
+def _ended(run: Run, view: View, says: Said, tally: Tally, at_ns: int) -> Ended | None:
     if says.ended is not None:
         return says.ended
     runs = any(tally.devices[stage] > 0 for stage in LIVES)
@@ -186,12 +218,30 @@ def _ended(view: View, says: Said, tally: Tally, at_ns: int) -> Ended | None:
         return None if runs else Ended.DELETED
     if view.speakers.tops:
         return None
-    return _end_without_owner(view, tally, at_ns)
+    return _end_without_owner(run, view, tally, at_ns)
 
 
-def _end_without_owner(view: View, tally: Tally, at_ns: int) -> Ended | None:
+def _own_stage(run: Run, uid: str, word: PodWord, ended_ns: int) -> PodStage:
+    """
+    Return how a pod came to be where it is; gone, if it ended for being told to go.
+
+    Dates are whole seconds: one that failed in the second of the order obeyed it.
+    """
+    pod = run.pods.get(uid)
+    told_ns = None if pod is None else pod.told_ns
+    if told_ns is None or word.stage not in {PodStage.FAILED, PodStage.DONE}:
+        return word.stage
+    failed = word.stage is PodStage.FAILED
+    obeyed = told_ns <= ended_ns if failed else told_ns < ended_ns
+    return PodStage.GONE if obeyed else word.stage
+
+
+def _end_without_owner(run: Run, view: View, tally: Tally, at_ns: int) -> Ended | None:
     """Judge by the pods alone: nobody can say when their owner is content."""
-    stages = {word.stage for word in tally.words.values()}
+    stages = {
+        _own_stage(run, uid, word, _since(view.lives[uid], word))
+        for uid, word in tally.words.items()
+    }
     if not stages or stages - {PodStage.DONE, PodStage.FAILED, PodStage.GONE}:
         return None
     if stages == {PodStage.DONE}:
@@ -200,6 +250,11 @@ def _end_without_owner(view: View, tally: Tally, at_ns: int) -> Ended | None:
     if not view.is_bare and at_ns < last_ns + END_AFTER_NS:
         return None  # their controller may yet make new ones
     return Ended.FAILED if PodStage.FAILED in stages else Ended.DELETED
+
+
+def _since(words: Iterable[Since[PodWord]], word: PodWord) -> int:
+    """Return since when a pod is what it is."""
+    return next(since.at_ns for since in words if since.what == word)
 
 
 def _is_news(last: Placement | None, found: Placement, *, is_now: bool) -> bool:

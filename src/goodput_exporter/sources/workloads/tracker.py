@@ -184,7 +184,7 @@ class Tracker:
             if not known.drop_pod(uid, seen_ns, is_estimated=is_estimated):
                 self.refused["Pod", "deleted before it was seen"] += 1
         elif ref.kind == "Node":
-            known.drop_node(ref.name, seen_ns)
+            known.drop_node(ref.name, uid, seen_ns)
         elif entry is not None and entry.use is Use.SIZES:
             known.drop_claim(ref)
         elif entry is not None and entry.use in {Use.TRAINS, Use.QUEUES}:
@@ -279,15 +279,18 @@ class Tracker:
             left = replace(run.last, at_ns=at_ns, running=0, how=None)
             yield replace(left, ended=Ended.DELETED, reason=reason)
 
-    def remember(self, placement: Placement) -> None:
+    def remember(self, placement: Placement, left_ns: int | None = None) -> None:
         """
         Take up a run where it was left before a restart of ours.
 
         Args:
             placement: The last one that was booked; nothing is dated before it.
+            left_ns: The last instant at which it is known to have stood so. What
+                is missing since is closed there, unless an object says it better.
         """
         run = self.register.runs.setdefault(placement.key, Run(placement.key))
         run.last = placement
+        run.left_ns = max(placement.at_ns, left_ns or 0)
         run.largest = run.peak = placement.asked
         run.was_admitted = placement.stage is not Stage.QUEUED
         run.has_run = placement.running > 0 or placement.stage is Stage.DOWN

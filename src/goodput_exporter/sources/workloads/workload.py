@@ -148,8 +148,9 @@ def _suspensions(
     """
     Return since when a workload may run, or may not; leave out how it ended.
 
-    A condition is there only if it was suspended once, and then from its making on.
-    Its date is of use where it agrees with the switch, which changes first.
+    A condition that says no is of one that was suspended once, from its making on
+    as far as is known; one that says yes, of one that was not until then. Its date is
+    of use where it agrees with the switch, which changes first.
     """
     entry, created_ns = record.entry, record.created_ns
     condition = _condition(raw, "Suspended")
@@ -159,7 +160,8 @@ def _suspensions(
         own_ns = instant_ns(raw, *entry.phase.since)
     elif not condition and not record.words:
         own_ns = created_ns
-    first = replace(now, suspended="Suspended") if condition else now
+    was_held = bool(condition) and not (is_dated and now.suspended)
+    first = replace(now, suspended="Suspended" if was_held else "")
     return [
         Since(created_ns, first),
         Since(dated(own_ns, created_ns, seen_ns), now),
