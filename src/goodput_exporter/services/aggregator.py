@@ -26,7 +26,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition.past import Past
-from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox, Parcel
+from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.services.cluster_gpus import ClusterGpus
 from goodput_exporter.services.desk import Desk, answer
@@ -162,9 +162,9 @@ class Aggregator:
         """Tell whether pushes can be booked: the cluster's pods are known."""
         return self._is_watching
 
-    def take(self, parcel: Parcel) -> Future[Fate]:
+    def take(self, delivery: Delivery) -> Future[Fate]:
         """Take one agent's batch; the future is done once the ledger has it."""
-        return self._inbox.take(parcel)
+        return self._inbox.take(delivery)
 
     def tick(self, pace: Pace) -> Snapshot:
         """Watches and pushes in, one commit, and what may be shown of it."""
