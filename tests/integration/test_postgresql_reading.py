@@ -43,7 +43,7 @@ def test_two_clusters_and_two_shards_share_a_database(url: str) -> None:
     for number, ledger in enumerate(opened):
         hours(ledger, 0, 24 * (number + 1))
 
-    compact_ledger(url, (1, 1), cluster="east", shard=1)
+    compact_ledger(url, (1, 1), cluster="east", shards=[1])
     for ledger in opened:
         hours(ledger, 72, 73)
         ledger.close()

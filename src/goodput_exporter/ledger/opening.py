@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -78,7 +79,7 @@ def compact_ledger(
     before: tuple[int, int],
     *,
     cluster: str = "local",
-    shard: int = 0,
+    shards: Sequence[int] = (0,),
 ) -> Compacted:
     """
     Compact a ledger, also while an exporter writes it; see ``Archive.compact``.
@@ -87,7 +88,7 @@ def compact_ledger(
         where: See ``open_ledger``.
         before: Fold days before the first, join within days before the second.
         cluster: See ``open_ledger``.
-        shard: See ``open_ledger``.
+        shards: Whose books, the first one's first; a file is one book.
 
     Raises:
         ConfigError: The address is none, or its driver is not installed.
@@ -96,7 +97,7 @@ def compact_ledger(
     path = _file(where)
     if path is not None:
         return sqlite_compaction.compact_file(path, before)
-    done: Compacted = _postgresql().compact_book(str(where), cluster, shard, before)
+    done: Compacted = _postgresql().compact_books(str(where), cluster, shards, before)
     return done
 
 

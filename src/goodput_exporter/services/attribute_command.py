@@ -24,6 +24,7 @@ from goodput_exporter.services.asking import (
 )
 from goodput_exporter.services.bookkeeper import Bookkeeper
 from goodput_exporter.services.from_settings import ledger_of
+from goodput_exporter.services.ledger_places import shard_for
 from goodput_exporter.services.reading_runs import nearest_runs
 
 PARTS: Final = 3
@@ -119,7 +120,7 @@ def _ask_exporter(exporter: Exporter, key: RunKey, said: Correction) -> bool:
 
 
 def _write(settings: Settings, key: RunKey, said: Correction) -> None:
-    with closing(ledger_of(settings)) as ledger:
+    with closing(ledger_of(settings, shard_for(settings, key))) as ledger:
         _require(ledger, key)
         books = Bookkeeper(
             ledger,

@@ -28,7 +28,7 @@ from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
 from goodput_exporter.exposition.addresses import full_name
 from goodput_exporter.exposition.scraped import samples, value
 from goodput_exporter.services.asking import asked_exporter
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.reading_runs import find_run, nearest_runs, read_run
 from goodput_exporter.sources.refusals import ADVICE, Reason
 
@@ -130,7 +130,7 @@ def in_ledger(
         LedgerError: It cannot be read, either.
     """
     try:
-        with closing(reader_of(settings)) as ledger:
+        with closing(cluster_reader_of(settings)) as ledger:
             known = ledger.runs()
             names = [full_name(run.key) for run in known]
             near = nearest_runs([run.key for run in known], name)

@@ -15,7 +15,7 @@ from goodput_exporter.config import Settings
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.services.asked_reports import Asked, asked_of, pricing_of
 from goodput_exporter.services.asked_windows import window_of
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.new_files import write_text
 from goodput_exporter.services.reading_runs import find_run, read_run, whole_of
 
@@ -32,7 +32,7 @@ def main(settings: Settings, chosen: argparse.Namespace, out: TextIO) -> int:
         LedgerError: The ledger cannot be read, or the file not written.
     """
     asked = asked_of(chosen, "csv")
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         found = incidents(ledger, asked, LedgerClock().now_ns())
     write_text(TEXTS[asked.format](found), asked.out, out)
     return 0

@@ -14,9 +14,15 @@ from goodput_exporter.config import Settings
 from goodput_exporter.errors import ConfigError, LedgerCorruptError, LedgerError
 from goodput_exporter.ledger import copying
 from goodput_exporter.ledger.ledger import Finding, Reader
+from goodput_exporter.ledger.opening import is_shared
 from goodput_exporter.ledger.state import decode_state
 from goodput_exporter.services.from_settings import ledger_of
-from goodput_exporter.services.ledger_places import cluster_reader_of
+from goodput_exporter.services.ledger_places import (
+    cluster_reader_of,
+    count_of,
+    place_of,
+)
+from goodput_exporter.services.sharding import META
 
 BROKEN: Final = 1
 """The exit status where the ledger breaks a law."""
@@ -62,10 +68,10 @@ def verify(settings: Settings, _file: Path | None, out: TextIO) -> int:
     """Say which laws the ledger breaks, a line for each."""
     with closing(cluster_reader_of(settings)) as ledger:
         findings = [*ledger.verify(), *_unable_to_go_on(ledger)]
-        runs = len(ledger.runs())
+        runs, shards = len(ledger.runs()), count_of(ledger)
     if not findings:
         word = "run" if runs == 1 else "runs"
-        out.write(f"{_name_of(settings)}: {runs} {word}; every law holds\n")
+        out.write(f"{_name_of(settings, shards)}: {runs} {word}; every law holds\n")
     return _told(findings, out)
 
 
@@ -73,8 +79,12 @@ def bring_up(settings: Settings, _file: Path | None, out: TextIO) -> int:
     """Bring the ledger to this version, as the exporter does when it starts."""
     if settings.ledger.url is None:
         _require_there(settings.ledger.path)
-    ledger_of(settings).close()
-    out.write(f"{_name_of(settings)}: of this version\n")
+    with closing(ledger_of(settings)) as ledger:
+        shards = int(ledger.resume().meta.get(META, 1))
+    if is_shared(place_of(settings)):
+        for shard in range(1, shards):
+            ledger_of(settings, shard).close()
+    out.write(f"{_name_of(settings, shards)}: of this version\n")
     return 0
 
 
@@ -136,11 +146,14 @@ def _named(file: Path | None, action: str, what: str) -> Path:
     return file
 
 
-def _name_of(settings: Settings) -> str:
+def _name_of(settings: Settings, shards: int) -> str:
     if settings.ledger.url is None:
         return str(settings.ledger.path)
     # An address may hold options that are nobody's business: the book's name will do.
-    return f"book {settings.identity.cluster}/0"
+    cluster = settings.identity.cluster
+    if shards > 1 and is_shared(settings.ledger.url):
+        return f"books {cluster}/0 to {cluster}/{shards - 1}"
+    return f"book {cluster}/0"
 
 
 def _file_of(settings: Settings, action: str) -> Path:

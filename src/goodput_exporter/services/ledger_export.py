@@ -16,7 +16,7 @@ from goodput_exporter.exposition.instants import rfc3339
 from goodput_exporter.ledger.ledger import Reader
 from goodput_exporter.ledger.parquet import write_parquet
 from goodput_exporter.ledger.tabular import Cells, Column, write_csv, write_json
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of
 from goodput_exporter.services.ledger_tables import TABLES, Table
 from goodput_exporter.services.new_files import new_file, new_path
 
@@ -45,7 +45,7 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
     table = TABLES[_known("table", chosen.table or "segments", TABLES)]
     style = _known("format", chosen.format or "csv", FORMATS)
     file = None if chosen.file is None else Path(chosen.file)
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         if chosen.table in (None, *OF_SEGMENTS):
             _say_what_is_folded(ledger)
         if file is None:

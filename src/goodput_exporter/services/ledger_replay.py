@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,11 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.errors import ConfigError
 from goodput_exporter.exposition.instants import rfc3339
-from goodput_exporter.ledger.ledger import Reader
+from goodput_exporter.ledger.ledger import BookedRun, Reader
 from goodput_exporter.ledger.playing import Recording
 from goodput_exporter.ledger.tabular import exact_seconds
 from goodput_exporter.services.from_settings import rules_of
-from goodput_exporter.services.ledger_places import reader_of
+from goodput_exporter.services.ledger_places import cluster_reader_of, count_of
 from goodput_exporter.services.replaying import (
     Refolded,
     Stretch,
@@ -30,6 +30,7 @@ from goodput_exporter.services.replaying import (
     refold,
     require_kept,
 )
+from goodput_exporter.services.sharding import shard_of
 
 DIFFERENT: Final = 1
 """The exit status where the refold is not what the ledger holds."""
@@ -55,7 +56,7 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
     out.writelines(f"{line}\n" for line in recording.damage)
     if found.skipped:
         out.write(f"{found.skipped} observations are of no kind that is known here\n")
-    with closing(reader_of(settings)) as ledger:
+    with closing(cluster_reader_of(settings)) as ledger:
         is_same = compare(ledger, found, rules, out)
     return 0 if is_same and not found.skipped else DIFFERENT
 
@@ -63,13 +64,14 @@ def main(settings: Settings, chosen: Namespace, out: TextIO) -> int:
 def compare(ledger: Reader, found: Refolded, rules: Rules | None, out: TextIO) -> bool:
     """Print the differences of every stretch; tell whether there was none."""
     is_same = bool(found.stretches)
+    known = theirs(ledger, found)
     for number, stretch in enumerate(found.stretches):
         if number:
             out.write("a gap in the recording; the states after it are the ledger's\n")
         if rules is not None and rules != stretch.head.terms.rules:
             out.write(f"{_changed(stretch.head.terms.rules, rules)}\n")
-        require_kept(ledger, stretch)
-        lines = list(differences(ledger, stretch))
+        require_kept(known, stretch)
+        lines = list(differences(ledger, known, stretch))
         out.writelines(f"{line}\n" for line in lines)
         is_same = is_same and not lines
         until = rfc3339(stretch.until_ns)
@@ -79,9 +81,28 @@ def compare(ledger: Reader, found: Refolded, rules: Rules | None, out: TextIO) -
     return is_same
 
 
-def differences(ledger: Reader, stretch: Stretch) -> Iterator[str]:
+def theirs(ledger: Reader, found: Refolded) -> list[BookedRun]:
+    """
+    Return the runs that a recording could be of.
+
+    One process records, and where shards divide a cluster it books the runs of its
+    own. Whose recording it is, the runs in it tell; without any it could be of all.
+    """
+    count = count_of(ledger)
+    keys = {
+        key
+        for stretch in found.stretches
+        for key in (*stretch.accounts, *stretch.head.states)
+    }
+    shards = {shard_of(key, count) for key in keys} or set(range(count))
+    return [run for run in ledger.runs() if shard_of(run.key, count) in shards]
+
+
+def differences(
+    ledger: Reader, known: Iterable[BookedRun], stretch: Stretch
+) -> Iterator[str]:
     """Yield a line for each state of a run in which the two accounts differ."""
-    keys = {run.key for run in ledger.runs()} | stretch.accounts.keys()
+    keys = {run.key for run in known} | stretch.accounts.keys()
     for key in sorted(keys):
         there = booked(ledger, key, stretch)
         here = stretch.accounts.get(key, Account())

@@ -9,7 +9,7 @@ from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.errors import LedgerError
-from goodput_exporter.ledger.ledger import Ledger, Reader
+from goodput_exporter.ledger.ledger import BookedRun, Ledger, Reader
 from goodput_exporter.ledger.recording import Head, Terms, Tick
 from goodput_exporter.ledger.scratch import Scratch
 from goodput_exporter.ledger.standing import standing_of
@@ -113,14 +113,14 @@ def booked(ledger: Reader | Ledger, key: RunKey, stretch: Stretch) -> Account:
     return account
 
 
-def require_kept(ledger: Reader | Ledger, stretch: Stretch) -> None:
+def require_kept(known: Iterable[BookedRun], stretch: Stretch) -> None:
     """
-    Check that the ledger has the segments that a stretch is compared with.
+    Check that a ledger's runs have the segments that a stretch is compared with.
 
     Raises:
         LedgerError: Some were folded into days.
     """
-    for run in ledger.runs():
+    for run in known:
         folded_ns = run.folded_ns
         if folded_ns is not None and folded_ns > stretch.head.now_ns:
             msg = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 from goodput_exporter.errors import LedgerError, LedgerTooNewError
 from goodput_exporter.ledger.ledger import Compacted
+from goodput_exporter.ledger.postgresql.compaction import compact
 from goodput_exporter.ledger.postgresql.connections import (
     Address,
     Connection,
@@ -46,12 +48,22 @@ def read_book(url: str, cluster: str, shard: int) -> PostgresReader:
     return PostgresReader(address, number)
 
 
-def compact_book(
-    url: str, cluster: str, shard: int, before: tuple[int, int]
+def compact_books(
+    url: str, cluster: str, shards: Sequence[int], before: tuple[int, int]
 ) -> Compacted:
-    """Compact a book, also while an exporter writes it; see ``Archive.compact``."""
-    with closing(read_book(url, cluster, shard)) as book:
-        return book.compacted(before)
+    """
+    Compact the books of some shards; see ``compaction.compact``.
+
+    Raises:
+        ConfigError: The URL cannot be read, or holds a password.
+        LedgerError: One of the books is not there, and nothing was compacted; or see
+            ``compaction.compact``.
+    """
+    address = Address(url)
+    with explained(address, "compact"), closing(connect(address)) as db:
+        _require_current(db, address)
+        books = [_number(db, address, Book(cluster, shard)) for shard in shards]
+    return compact(address, books, before)
 
 
 def _require_current(db: Connection, address: Address) -> None:

@@ -35,12 +35,24 @@ def stored_of(db: Connection, book: int, key: RunKey) -> TupleRow | None:
     return db.execute(statement("state_of"), named(book, key)).fetchone()
 
 
+def meta_of(db: Connection, book: int) -> dict[str, str]:
+    """Return what a book notes of itself."""
+    rows = db.execute(statement("all_meta"), {"book": book})
+    return {from_text(name): from_text(value) for name, value in rows}
+
+
+def keys_of(db: Connection, book: int) -> list[RunKey]:
+    """Return a book's runs, in the order of their keys."""
+    rows = db.execute(statement("all_runs"), {"book": book}).fetchall()
+    return sorted(RunKey(*map(from_text, row[:3])) for row in rows)
+
+
 def owners_elsewhere(db: Connection, book: int) -> dict[RunKey, int]:
     """Return the runs of the cluster's other shards, each with its book."""
     found: dict[RunKey, int] = {}
     for (other,) in db.execute(statement("other_books"), {"id": book}).fetchall():
-        rows = db.execute(statement("all_runs"), {"book": other}).fetchall()
-        found |= {RunKey(*map(from_text, row[:3])): other for row in rows}
+        number: int = other
+        found |= dict.fromkeys(keys_of(db, other), number)
     return found
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
-
-from psycopg.rows import TupleRow
 
 from goodput_exporter.domain.accounting import Account, Segment
 from goodput_exporter.domain.energy_meter import EnergyPart
@@ -15,40 +13,29 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.errors import LedgerCorruptError
 from goodput_exporter.ledger import audit
-from goodput_exporter.ledger.compaction import compact_run, first_undecided, together
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.energy_rows import overlaps
 from goodput_exporter.ledger.entries import Entry
 from goodput_exporter.ledger.extents import Extent, needed
-from goodput_exporter.ledger.gpu_compaction import (
-    fold_day,
-    is_divided,
-    plan,
-    unfolded,
-)
 from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach, decode_day
 from goodput_exporter.ledger.gpu_lines import GpuLine
-from goodput_exporter.ledger.gpu_state import take_up
 from goodput_exporter.ledger.ledger import BookedRun, Compacted, Finding, Resume
 from goodput_exporter.ledger.one_run import OneRun
 from goodput_exporter.ledger.postgresql import energy, gpus
+from goodput_exporter.ledger.postgresql.compaction import compact
 from goodput_exporter.ledger.postgresql.connections import (
     ROWS_FETCHED,
     Address,
     Connection,
     Readers,
-    connect,
-    snapshot,
     statement,
 )
 from goodput_exporter.ledger.postgresql.failures import explained
 from goodput_exporter.ledger.postgresql.naming import from_text
 from goodput_exporter.ledger.postgresql.owners import (
     extent_of,
+    meta_of,
     named,
-    owners_elsewhere,
-    stored_of,
-    told,
 )
 from goodput_exporter.ledger.postgresql.shelf import entries, shelf_of, whole
 from goodput_exporter.ledger.reading import (
@@ -79,7 +66,7 @@ class PostgresReader:
     def resume(self) -> Resume:
         """Return what a restart goes on from."""
         with self._reading() as db:
-            values = self._meta(db)
+            values = meta_of(db, self._book)
             rows = db.execute(statement("open_states"), {"book": self._book}).fetchall()
         states: dict[RunKey, bytes] = {}
         damaged: list[LedgerCorruptError] = []
@@ -203,20 +190,8 @@ class PostgresReader:
         return findings
 
     def compacted(self, before: tuple[int, int]) -> Compacted:
-        """
-        Compact every run of the book, each in a transaction of its own.
-
-        The writer's lock is not needed: nothing is booked, and whoever appends
-        waits for the book's row as this does.
-        """
-        keys = [known.key for known in self.runs()]
-        with (
-            explained(self._address, "compact"),
-            closing(connect(self._address)) as db,
-        ):
-            folded, runs_before = self._compact_gpus(db, keys, before[0])
-            limits = min(before[0], runs_before), before[1]
-            return together([folded, *(self._compact(db, key, limits) for key in keys)])
+        """Compact the book; see ``Archive.compact``."""
+        return compact(self._address, [self._book], before)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -251,61 +226,8 @@ class PostgresReader:
         stored = db.execute(statement("state_of"), self._named(key)).fetchone()
         return audit.run(shelf_of(db, self._address), key, extent, stored)
 
-    def _compact(
-        self, db: Connection, key: RunKey, before: tuple[int, int]
-    ) -> Compacted:
-        with db.transaction():
-            db.execute(statement("stand"), {"id": self._book})
-            extent = self._extent(db, key)
-            if extent is None:
-                return Compacted()
-            shelf = shelf_of(db, self._address)
-            return compact_run(shelf, key, extent, self._stored(db, key), before)
-
-    def _stored(self, db: Connection, key: RunKey) -> TupleRow | None:
-        return stored_of(db, self._book, key)
-
-    def _compact_gpus(
-        self, db: Connection, keys: list[RunKey], fold_before: int
-    ) -> tuple[Compacted, int]:
-        """Fold days of the cluster book; return before which day runs may be."""
-        where, shelf = gpus.reached(db, self._book), shelf_of(db, self._address)
-        with snapshot(db):
-            findings = [] if where.first_ns is None else self._audit_gpus(db)
-        if findings:
-            return unfolded(findings, where)
-        meta = self._meta(db)
-        book = take_up(meta, gpus.nodes(db, self._book), 0)
-        owners = dict.fromkeys(keys, self._book)
-        is_shared = is_divided(meta)
-        if is_shared:
-            owners |= owners_elsewhere(db, self._book)
-        decided = (
-            first_undecided(key, stored_of(db, owner, key))
-            for key, owner in owners.items()
-        )
-        planned = plan(book, where, fold_before, decided)
-        removed = 0
-        for day in planned.days:
-            with db.transaction():
-                db.execute(statement("stand"), {"id": self._book})
-                where, gone = fold_day(
-                    gpus.shelf_of(db, self._book),
-                    day,
-                    where,
-                    lambda key, span: told(
-                        db,
-                        shelf,
-                        owners.get(key),
-                        (key, span),
-                        is_divided=is_shared,
-                    ),
-                )
-            removed += gone
-        return Compacted(gpu_folded=removed), planned.runs_before
-
     def _audit_gpus(self, db: Connection) -> list[Finding]:
-        return gpus.findings(db, self._book, self._meta(db))
+        return gpus.findings(db, self._book, meta_of(db, self._book))
 
     def _audit_energy(self, db: Connection) -> list[Finding]:
         found = overlaps(energy.parts(db, self._book, None))
@@ -319,10 +241,6 @@ class PostgresReader:
                 return check(db)
         except LedgerCorruptError as exc:
             return [Finding(key, None, str(exc))]
-
-    def _meta(self, db: Connection) -> dict[str, str]:
-        rows = db.execute(statement("all_meta"), {"book": self._book})
-        return {from_text(name): from_text(value) for name, value in rows}
 
     def _named(self, key: RunKey) -> dict[str, object]:
         return named(self._book, key)
