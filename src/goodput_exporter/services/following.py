@@ -10,7 +10,6 @@ from typing import Any, Final
 from goodput_exporter.sources.kubernetes.changes import ChangeQueue
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import Kind, followed
-from goodput_exporter.sources.kubernetes.lean import plain
 from goodput_exporter.sources.kubernetes.reflector import Reflector
 from goodput_exporter.sources.kubernetes.standing import Standing, State, joined
 from goodput_exporter.sources.kubernetes.waits import Waits
@@ -94,9 +93,11 @@ class Following:
             ]
         )
         for change in self._queue.drain():
-            raw = plain(change.found, change.kind, change.api_version)
             self._tracker.change(
-                change.verb.value, raw, change.seen_ns, estimated=change.estimated
+                change.verb.value,
+                change.plain(),
+                change.seen_ns,
+                estimated=change.estimated,
             )
 
     def standings(self) -> list[Standing]:

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from goodput_exporter.sources.kubernetes.lean import Object
+from goodput_exporter.sources.kubernetes.lean import Object, headed
+from goodput_exporter.sources.kubernetes.packed import Kept, plain_fields, unpacked
 
 DEFAULT_BOUND: Final = 65_536
 
@@ -31,7 +32,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     Args:
         kind: Such as ``Pod``.
         verb: What became of it.
-        found: The object now, or as it was last seen if it is deleted.
+        kept: The object now, or as it was last seen if it is deleted; packed, as
+            tens of thousands may wait.
         seen_ns: When that was seen, on the ledger's clock.
         estimated: Nobody saw the deletion: a list after a gap did not have the
             object any more, and *seen_ns* is the last instant at which it is
@@ -43,10 +45,19 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
     kind: str
     verb: Verb
-    found: Object
+    kept: Kept
     seen_ns: int
     estimated: bool = False
     api_version: str = ""
+
+    @property
+    def found(self) -> Object:
+        """Return the object; made anew at each call where it was packed."""
+        return unpacked(self.kept)
+
+    def plain(self) -> dict[str, object]:
+        """Return the object as the API's JSON, its kind and version included."""
+        return headed(plain_fields(self.kept), self.kind, self.api_version)
 
 
 class ChangeQueue:
@@ -107,3 +118,27 @@ class ChangeQueue:
         with self._turn:
             self._is_closed = True
             self._turn.notify_all()
+
+
+class Batch:
+    """
+    Changes of one reader that come together: the queue is locked once for all.
+
+    Args:
+        queue: Where they go.
+    """
+
+    def __init__(self, queue: ChangeQueue) -> None:
+        self._queue = queue
+        self._changes: list[Change] = []
+
+    def add(self, change: Change | None) -> None:
+        """Append a change, if it is one."""
+        if change is not None:
+            self._changes.append(change)
+
+    def hand_over(self) -> None:
+        """Put what there is into the queue; waits for room."""
+        if self._changes:
+            changes, self._changes = self._changes, []
+            self._queue.put(changes)

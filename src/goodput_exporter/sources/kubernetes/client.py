@@ -40,7 +40,6 @@ MERGE: Final = "application/merge-patch+json"
 AGENT: Final = "goodput-exporter"
 MAX_REFUSAL_BYTES: Final = 65_536
 """More of an error page nobody needs."""
-PIECE_BYTES: Final = 65_536
 ADVICE: Final = {
     Trouble.UNREACHABLE: "is the address right, and the network policy?",
     Trouble.SILENT: "nothing came for so long; the connection is taken for dead",
@@ -195,21 +194,6 @@ def _whole(response: BaseHTTPResponse, request: str) -> bytes:
     return body
 
 
-def pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """
-    Yield what a response brings, as soon as it is there.
-
-    Raises:
-        HTTPError: As urllib3 has it; see :func:`readable`.
-    """
-    if response.chunked:
-        yield from response.stream(PIECE_BYTES, decode_content=True)
-        return
-    # through a proxy of HTTP/1.0; stream() would wait for a full piece
-    while piece := response.read1(PIECE_BYTES, decode_content=True):
-        yield piece
-
-
 @contextmanager
 def readable(request: str) -> Iterator[None]:
     """
@@ -222,7 +206,7 @@ def readable(request: str) -> Iterator[None]:
         yield
     except (ConnectTimeoutError, NewConnectionError) as error:
         raise _cut(Trouble.UNREACHABLE, request, error) from error
-    except ReadTimeoutError as error:
+    except (ReadTimeoutError, TimeoutError) as error:
         raise _cut(Trouble.SILENT, request, error) from error
     except SSLError as error:
         raise _cut(Trouble.UNREACHABLE, request, error, UNTRUSTED) from error

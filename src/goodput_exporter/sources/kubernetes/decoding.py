@@ -23,6 +23,8 @@ from goodput_exporter.sources.kubernetes.troubles import (
 T = TypeVar("T", bound=Object)
 F = TypeVar("F")
 
+MANAGED: Final = b',"managedFields":['
+AFTER_MANAGED: Final = b']},"spec":'
 SHOWN: Final = 80
 """Bytes of what cannot be read that a message repeats."""
 
@@ -70,6 +72,23 @@ class Page(Generic[T]):
     version: str
     token: str
     found: tuple[T | None, ...]
+
+
+def without_managed_fields(line: bytes) -> bytes:
+    """
+    Return an object's JSON without its managed fields, where they are easy to cut out.
+
+    They are two fifths of a pod, nobody here reads them, and to find their ends
+    takes a fifth of the time that skipping them does. What is cut out is right for
+    whatever is JSON: a quote after a comma begins a key, so both marks are what
+    they seem, and without a bracket that closes in between, the array that begins
+    at the first ends at the second, or what is left is no JSON and is read whole.
+    """
+    begins = line.find(MANAGED)
+    ends = line.find(b"]", begins)
+    if begins < 0 or not line.startswith(AFTER_MANAGED, ends):
+        return line
+    return line[: begins + len(MANAGED)] + line[ends:]
 
 
 class Reader(Generic[T]):
@@ -154,7 +173,7 @@ class Reader(Generic[T]):
             ApiError: It is an ERROR event, a bare Status, or no event.
         """
         try:
-            event = self._line.decode(line)
+            event = self._line.decode(without_managed_fields(line))
         except (ValueError, RecursionError):
             return self._mended_line(line, request)
         if event.type is None or event.type == "ERROR":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +10,7 @@ import msgspec
 from goodput_exporter.sources.kubernetes.lean import Object, Quantity
 from goodput_exporter.sources.kubernetes.objects import Manifest
 from goodput_exporter.sources.kubernetes.pod_objects import Container, Pod, PodSpec
-from goodput_exporter.sources.workloads import devices
+from goodput_exporter.sources.workloads.devices import is_gpu
 from goodput_exporter.sources.workloads.identity import RUN_ID_VARIABLE
 from goodput_exporter.sources.workloads.pods import RANK_VARIABLES
 from goodput_exporter.sources.workloads.table import LWS
@@ -24,8 +23,18 @@ APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """The whole object once more, up to 256 KiB of it; nobody here reads it."""
 
 
-is_gpu = lru_cache(maxsize=1024)(devices.is_gpu)
-"""A cluster has some dozens of resources, and each pod names them again."""
+_set: Final = msgspec.structs.force_setattr
+"""Of structs that nobody else has seen yet: to others they are frozen."""
+
+
+@lru_cache(maxsize=1024)
+def _needless(names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Return those of a container's resources that are no GPUs.
+
+    A cluster's pods name few sets of resources, again and again.
+    """
+    return tuple(name for name in names if not is_gpu(name))
 
 
 def wants_gpus(pod: Pod) -> bool:
@@ -39,25 +48,32 @@ def wants_gpus(pod: Pod) -> bool:
     spec = pod.spec
     if spec is None:
         return False
-    if spec.resource_claims or any(_asks(each) for each in _containers(spec)):
+    if spec.resource_claims:
         return True
+    for each in _containers(spec):
+        if _asks(each):
+            return True
     return pod.metadata is not None and LEADER in (pod.metadata.labels or ())
 
 
-def _containers(spec: PodSpec) -> Iterator[Container]:
-    yield from spec.containers or ()
-    yield from spec.init_containers or ()
+# Loops below where comprehensions would be shorter: of a hundred thousand pods each
+# is read so when a list is, and a generator costs more than what it goes through.
+
+
+def _containers(spec: PodSpec) -> tuple[Container, ...]:
+    return (spec.containers or ()) + (spec.init_containers or ())
 
 
 def _asks(container: Container) -> bool:
     resources = container.resources
     if resources is None:
         return False
-    return bool(resources.claims) or any(
-        is_gpu(name)
-        for amounts in (resources.limits, resources.requests)
-        for name in amounts or ()
-    )
+    if resources.claims:
+        return True
+    for amounts in (resources.limits, resources.requests):
+        if amounts and len(_needless(tuple(amounts))) < len(amounts):
+            return True
+    return False
 
 
 def compact(pod: Pod) -> Pod:
@@ -70,12 +86,15 @@ def compact(pod: Pod) -> Pod:
     _forget_copy(pod)
     if pod.spec is not None:
         for container in _containers(pod.spec):
-            if container.env:
-                _keep_variables(container)
-            resources = container.resources
+            env, resources = container.env, container.resources
+            if env:
+                kept = [each for each in env if each.name in VARIABLES]
+                _set(container, "env", tuple(kept) or None)
             if resources is not None:
-                _keep_gpus(resources.limits)
-                _keep_gpus(resources.requests)
+                if resources.limits:
+                    _keep_gpus(resources.limits)
+                if resources.requests:
+                    _keep_gpus(resources.requests)
     return pod
 
 
@@ -90,14 +109,6 @@ def _forget_copy(found: Object) -> None:
         found.metadata.annotations.pop(APPLIED, None)
 
 
-def _keep_variables(container: Container) -> None:
-    kept = tuple(each for each in container.env or () if each.name in VARIABLES)
-    # Nobody else has seen this container yet; see above.
-    msgspec.structs.force_setattr(container, "env", kept or None)
-
-
-def _keep_gpus(amounts: dict[str, Quantity] | None) -> None:
-    if amounts:
-        for name in tuple(amounts):
-            if not is_gpu(name):
-                del amounts[name]
+def _keep_gpus(amounts: dict[str, Quantity]) -> None:
+    for name in _needless(tuple(amounts)):
+        del amounts[name]

@@ -89,6 +89,12 @@ def version_of(found: Object) -> str | None:
 
 def plain(found: Object, kind: str, api_version: str = "") -> dict[str, object]:
     """Return an object as the API's JSON, with what lists leave out of their items."""
-    fields: Mapping[str, object] = msgspec.to_builtins(found)
+    return headed(msgspec.to_builtins(found), kind, api_version)
+
+
+def headed(
+    fields: Mapping[str, object], kind: str, api_version: str = ""
+) -> dict[str, object]:
+    """Return an object's fields after what lists leave out of their items."""
     named = {"apiVersion": api_version} if api_version else {}
     return {"kind": kind, **named, **fields}

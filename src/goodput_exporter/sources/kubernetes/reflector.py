@@ -14,8 +14,9 @@ from urllib3.response import BaseHTTPResponse
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.sources.kubernetes import watching
 from goodput_exporter.sources.kubernetes.backoff import Backoff
-from goodput_exporter.sources.kubernetes.changes import Change, ChangeQueue
-from goodput_exporter.sources.kubernetes.client import ApiServer, pieces, readable
+from goodput_exporter.sources.kubernetes.changes import Batch, ChangeQueue
+from goodput_exporter.sources.kubernetes.chunks import pieces
+from goodput_exporter.sources.kubernetes.client import ApiServer, readable
 from goodput_exporter.sources.kubernetes.decoding import Page, Reader
 from goodput_exporter.sources.kubernetes.discovery import served_version
 from goodput_exporter.sources.kubernetes.kinds import Kind
@@ -75,6 +76,7 @@ class Reflector(Generic[T]):
         self._server, self._kind, self._queue = server, kind, queue
         self._now_ns, self._chance, self._waits = now_ns, chance, waits
         self._namespace = namespace
+        self._batch = Batch(queue)
         self._reader = Reader(kind.type)
         self._store = Store(kind)
         self._backoff = Backoff(waits, chance)
@@ -200,14 +202,12 @@ class Reflector(Generic[T]):
 
     def _take_in(self, page: Page[T], began_ns: int, there: set[str]) -> None:
         """Note what a page has; it was there when the list began, at least."""
-        changes: list[Change] = []
         for found in page.found:
             key, change = self._store.see(found, began_ns)
             if key is not None:
                 there.add(key)
-            if change is not None:
-                changes.append(change)
-        self._queue.put(changes)
+            self._batch.add(change)
+        self._batch.hand_over()
 
     def _watch(self) -> Step:
         self._watches += 1
@@ -221,11 +221,13 @@ class Reflector(Generic[T]):
         self._open = response
         try:
             with readable(request):
-                for line in watching.lines(pieces(response), request):
+                read = pieces(response, before_wait=self._batch.hand_over)
+                for line in watching.lines(read, request):
                     self._hear(line, request)
                     if self._is_closing():
                         break
         finally:
+            self._batch.hand_over()
             self._open = None
             response.close()
         lasted_s = (self._now_ns() - began_ns) / NS_PER_SECOND
@@ -247,8 +249,7 @@ class Reflector(Generic[T]):
         else:
             msg = f"{request}: no such event as {event!r}"
             raise ApiError(Trouble.GARBLED, msg)
-        if change is not None:
-            self._queue.put((change,))
+        self._batch.add(change)
         self._version = (found and version_of(found)) or self._version
         self._heard_ns = self._alive_ns = now_ns
         self._backoff.reset()

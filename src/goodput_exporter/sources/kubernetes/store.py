@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from goodput_exporter.sources.kubernetes.changes import Change, Verb
 from goodput_exporter.sources.kubernetes.kinds import Kind
 from goodput_exporter.sources.kubernetes.lean import Object, identity, version_of
+from goodput_exporter.sources.kubernetes.packed import Kept, packed, unpacked
 
 T = TypeVar("T", bound=Object)
 
 
-class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """An object and the last instant at which it is known to have been there."""
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """An object, its version, and the last instant at which it is known to be there."""
 
-    found: T
+    kept: Kept
+    version: str | None
     seen_ns: int
 
 
@@ -35,7 +37,8 @@ class Store(Generic[T]):
     def __init__(self, kind: Kind[T]) -> None:
         self._kind = kind
         self._api_version = kind.api_version(kind.versions[0])
-        self._held: dict[str, Held[T]] = {}
+        self._read = msgspec.json.Decoder(kind.type).decode
+        self._held: dict[str, Held] = {}
         self.read = 0
         self.left_out = 0
         self.nameless = 0
@@ -51,7 +54,8 @@ class Store(Generic[T]):
 
     def objects(self) -> list[T]:
         """Return what is held; safe from any thread, as the copy is one step."""
-        return [held.found for held in list(self._held.values())]
+        # Whatever is held is of the kind's type: nothing else was packed.
+        return [cast("T", unpacked(held.kept)) for held in list(self._held.values())]
 
     def see(self, found: T | None, seen_ns: int) -> tuple[str | None, Change | None]:
         """
@@ -73,12 +77,14 @@ class Store(Generic[T]):
         if before is None and not self._kind.wants(found):
             self.left_out += 1
             return None, None
-        if before is not None and _is_same(found, before.found):
+        version = version_of(found)
+        # What has no version may have changed.
+        if before is not None and version is not None and version == before.version:
             self.repeated += 1
-            self._held[key] = Held(before.found, seen_ns)
+            self._held[key] = Held(before.kept, version, seen_ns)
             return key, None
-        kept = self._kind.compact(found)
-        self._held[key] = Held(kept, seen_ns)
+        kept = packed(self._kind.compact(found), self._read)
+        self._held[key] = Held(kept, version, seen_ns)
         verb = Verb.ADDED if before is None else Verb.MODIFIED
         return key, self._change(verb, kept, seen_ns)
 
@@ -92,7 +98,8 @@ class Store(Generic[T]):
         if self._held.pop(key, None) is None:
             self.left_out += 1
             return None
-        return self._change(Verb.DELETED, self._kind.compact(found), seen_ns)
+        kept = packed(self._kind.compact(found), self._read)
+        return self._change(Verb.DELETED, kept, seen_ns)
 
     def keep_only(self, there: AbstractSet[str], alive_ns: int) -> list[Change]:
         """
@@ -108,18 +115,12 @@ class Store(Generic[T]):
         self.vanished += len(gone)
         return [self._estimate(self._held.pop(key), alive_ns) for key in gone]
 
-    def _estimate(self, held: Held[T], alive_ns: int) -> Change:
+    def _estimate(self, held: Held, alive_ns: int) -> Change:
         seen_ns = max(held.seen_ns, alive_ns)
-        return self._change(Verb.DELETED, held.found, seen_ns, estimated=True)
+        return self._change(Verb.DELETED, held.kept, seen_ns, estimated=True)
 
     def _change(
-        self, verb: Verb, found: T, seen_ns: int, *, estimated: bool = False
+        self, verb: Verb, kept: Kept, seen_ns: int, *, estimated: bool = False
     ) -> Change:
         name, version = self._kind.name, self._api_version
-        return Change(name, verb, found, seen_ns, estimated, version)
-
-
-def _is_same(found: Object, before: Object) -> bool:
-    """Return whether nothing changed; what has no version might have."""
-    version = version_of(found)
-    return version is not None and version == version_of(before)
+        return Change(name, verb, kept, seen_ns, estimated, version)

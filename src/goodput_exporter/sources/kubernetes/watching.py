@@ -40,8 +40,10 @@ def lines(pieces: Iterable[bytes], request: str) -> Iterator[bytes]:
     """
     rest = b""
     for piece in pieces:
-        if not rest and 0 < piece.find(b"\n") == len(piece) - 1:
-            yield piece  # one event, one chunk: the usual case, without a copy
+        if 0 < piece.find(b"\n") == len(piece) - 1:
+            # One event, one chunk: the usual case, without a copy.
+            yield rest + piece if rest else piece
+            rest = b""
             continue
         *complete, rest = (rest + piece if rest else piece).split(b"\n")
         yield from filter(None, complete)

@@ -39,8 +39,7 @@ def listed(kind: Kind[Any], raw: Raw) -> Change | None:
 
 def heard(tracker: Tracker, change: Change) -> None:
     """Tell a tracker of a change, as the aggregator does."""
-    raw = plain(change.found, change.kind, change.api_version)
-    tracker.change(change.verb.value, raw, change.seen_ns)
+    tracker.change(change.verb.value, change.plain(), change.seen_ns)
 
 
 @pytest.mark.parametrize("chain", chains(), ids=lambda chain: chain.name)
