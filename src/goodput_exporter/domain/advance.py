@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
+from typing import Final
 
 from goodput_exporter.domain.causes import review
 from goodput_exporter.domain.closing import close_if_over, reopen
@@ -19,6 +21,9 @@ from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import count_late, lay
 from goodput_exporter.domain.turns import forget_the_dead, turn
+
+_ORDER: Final = attrgetter("at_ns", "incarnation", "seq")
+"""The order of reports: by the ledger's clock, and always the same at one instant."""
 
 
 def advance(
@@ -50,7 +55,7 @@ def advance(
     decided_ns = _decided(fold, patient_ns, judged_ns, rules)
     line_ns = min(hold_ns, decided_ns)
     for life in fold.lives.values():
-        if life.is_alive and life.said_bye:
+        if life.said_bye and life.is_alive:
             extend(life, line_ns, fold.durations, rules)
     for change in _turns_before(fold, line_ns):
         lay(fold, change.at_ns, rules, until=Until.STOP)
@@ -107,7 +112,7 @@ def _hear_all(fold: Fold, hold_ns: int, rules: Rules) -> None:
     """Take what is old enough from the inbox, in the order of the ledger's clock."""
     reports = [report for report in fold.inbox if report.at_ns <= hold_ns]
     fold.inbox = [report for report in fold.inbox if report.at_ns > hold_ns]
-    for report in sorted(reports, key=lambda r: (r.at_ns, r.incarnation, r.seq)):
+    for report in sorted(reports, key=_ORDER):
         _hear(fold, report, rules)
     exits = [seen for seen in fold.exits if seen.at_ns <= hold_ns]
     fold.exits = [seen for seen in fold.exits if seen.at_ns > hold_ns]
@@ -135,7 +140,7 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
     fold.source, fold.verified = report.source, fold.verified and report.verified
     known_ns, is_news = life.reported_ns, report.seq > life.seq
     marks = hear(life, report, fold.durations, rules)
-    if is_news and life.is_alive and fold.outcome == "unknown":
+    if fold.outcome == "unknown" and is_news and life.is_alive:
         reopen(fold)
     for mark in marks:
         fold.serial += 1

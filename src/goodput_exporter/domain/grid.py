@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from enum import Enum, auto
+from operator import attrgetter
 from typing import Final
 
 from goodput_exporter.domain import steps as step_time
@@ -16,6 +18,9 @@ from goodput_exporter.domain.windows import Mix, level, mix
 
 LITTLE_NS: Final = 1_000_000
 """Step time of a window below a millisecond is rounding, not the start of a step."""
+_INSTANT: Final = attrgetter("at_ns")
+_ORDER: Final = attrgetter("at_ns", "incarnation", "order")
+"""The order of marks: by their instants, and always the same among equal ones."""
 
 
 class Until(Enum):
@@ -39,7 +44,8 @@ def lay_windows(
     that it holds whole steps; a step that spans the line ends its own.
     Without a step in sight, a whole cell of phases is booked as it goes.
     """
-    fold.waiting.sort(key=lambda w: (w.at_ns, w.incarnation, w.order))
+    # A rollback changes what the marks after it mean.
+    back = sorted(w.at_ns for w in fold.waiting if w.mark.restored is not None)
     while fold.line_ns is not None and fold.line_ns < stop_ns:
         line_ns = fold.line_ns
         for waiting in take_waiting(fold, line_ns):
@@ -48,8 +54,6 @@ def lay_windows(
         end_ns = _window_end(fold, members, stop_ns, rules, until=until)
         if end_ns is None:
             break
-        # A rollback changes what the marks after it mean.
-        back = [w.at_ns for w in fold.waiting if w.mark.restored is not None]
         end_ns = min([end_ns, *(at_ns for at_ns in back if at_ns > line_ns)])
         _lay_window(fold, members, end_ns, rules)
         check_stall(fold, rules)
@@ -187,9 +191,11 @@ def _lay_phases(fold: Fold, content: Mix, start_ns: int) -> int:
 
 def take_waiting(fold: Fold, until_ns: int) -> list[Waiting]:
     """Take the marks up to an instant, in the order of their instants."""
-    fold.waiting.sort(key=lambda w: (w.at_ns, w.incarnation, w.order))
-    taken = [w for w in fold.waiting if w.at_ns <= until_ns]
-    fold.waiting = fold.waiting[len(taken) :]
+    if not fold.waiting:
+        return []
+    fold.waiting.sort(key=_ORDER)
+    count = bisect_right(fold.waiting, until_ns, key=_INSTANT)
+    taken, fold.waiting = fold.waiting[:count], fold.waiting[count:]
     return taken
 
 

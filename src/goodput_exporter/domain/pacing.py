@@ -118,9 +118,10 @@ def _can_be_compared(life: Life) -> bool:
 
 def spent_by(life: Life) -> Spent:
     """Return what an incarnation has spent since its start-up, by phase."""
-    starting_ns = sum(life.cum_ns.get(phase, 0) for phase in START_UP)
+    spent_ns = life.cum_ns.get
+    starting_ns = sum([spent_ns(phase, 0) for phase in START_UP])
     looped_ns = max(0, life.up_ns - starting_ns)
-    return (looped_ns, *(life.cum_ns.get(phase, 0) for phase in COMPARED))
+    return (looped_ns, *[spent_ns(phase, 0) for phase in COMPARED])
 
 
 def _standing_out(

@@ -57,17 +57,18 @@ class Rolling:
 
     def add(self, segment: Segment, now_ns: int) -> None:
         """Take one booked segment into every window that it touches."""
+        end_ns = segment.span.end_ns
         for name, (length_ns, bucket_ns) in WINDOWS.items():
-            start_ns = max(segment.span.start_ns, _begin(now_ns, length_ns, bucket_ns))
-            while start_ns < segment.span.end_ns:
-                number = start_ns // bucket_ns
-                end_ns = min(segment.span.end_ns, (number + 1) * bucket_ns)
-                bucket = self._bucket(name, number)
-                part = Span(start_ns, end_ns)
-                _charge(bucket, segment, part)
-                gpu_ns = part.length_ns * segment.devices
-                self.totals[name].add(segment.state, gpu_ns, segment.cause)
-                start_ns = end_ns
+            at_ns = max(segment.span.start_ns, _begin(now_ns, length_ns, bucket_ns))
+            if at_ns >= end_ns:
+                continue
+            gpu_ns = (end_ns - at_ns) * segment.devices
+            self.totals[name].add(segment.state, gpu_ns, segment.cause)
+            while at_ns < end_ns:
+                number = at_ns // bucket_ns
+                part_ns = min(end_ns, (number + 1) * bucket_ns) - at_ns
+                _charge(self._bucket(name, number), segment, part_ns)
+                at_ns += part_ns
 
     def restate(self, move: Restatement, now_ns: int) -> None:
         """Move what later evidence moved, in every window that it touches."""
@@ -123,9 +124,8 @@ def _begin(now_ns: int, length_ns: int, bucket_ns: int) -> int:
     return (now_ns - length_ns) // bucket_ns * bucket_ns
 
 
-def _charge(bucket: Bucket, segment: Segment, part: Span) -> None:
-    gpu_ns = part.length_ns * segment.devices
-    bucket.account.add(segment.state, gpu_ns, segment.cause)
+def _charge(bucket: Bucket, segment: Segment, part_ns: int) -> None:
+    bucket.account.add(segment.state, part_ns * segment.devices, segment.cause)
     if segment.model_flops is not None:
-        share = part.length_ns / segment.span.length_ns
+        share = part_ns / segment.span.length_ns
         bucket.model_flops = (bucket.model_flops or 0.0) + segment.model_flops * share

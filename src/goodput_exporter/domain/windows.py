@@ -47,7 +47,8 @@ def mix(lives: Sequence[Life], start_ns: int, end_ns: int) -> Mix:
         of_rank, stepped = _within(life.pieces, start_ns, end_ns)
         steps = steps or stepped
         for state, spent_ns in of_rank.items():
-            longest[state] = max(longest.get(state, 0), spent_ns)
+            if spent_ns > longest.get(state, -1):
+                longest[state] = spent_ns
     unobserved_ns = _uncovered(lives, start_ns, end_ns)
     room_ns = length_ns - unobserved_ns
     states = sorted(longest, key=ORDER_OF.__getitem__)

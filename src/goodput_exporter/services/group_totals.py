@@ -13,6 +13,7 @@ from goodput_exporter.domain.rollups import (
     GroupKey,
     GroupView,
     Rollups,
+    Totals,
     decode,
     encode,
 )
@@ -30,6 +31,7 @@ class GroupTotals:
 
     def __init__(self) -> None:
         self._rollups = Rollups()
+        self._ahead: dict[GroupKey, Totals] = {}
 
     def resume(self, meta: Mapping[str, str]) -> None:
         """Go on with the totals that an earlier life has committed."""
@@ -45,16 +47,16 @@ class GroupTotals:
     def added_to(self, batch: Batch, owners: Owners) -> Batch:
         """Return a batch with what the groups come to once it is committed."""
         own = {k: v for k, v in batch.meta.items() if not k.startswith(GROUP)}
-        ahead = self._rollups.ahead(batch.bookings, owners)
+        self._ahead = self._rollups.ahead(batch.bookings, owners)
         totals = {
             f"{GROUP}{group}": json.dumps(encode(totals), separators=(",", ":"))
-            for group, totals in ahead.items()
+            for group, totals in self._ahead.items()
         }
         return replace(batch, meta={**own, **totals})
 
     def publish(self, batch: Batch, owners: Owners) -> None:
-        """Take what has been committed."""
-        self._rollups.totals.update(self._rollups.ahead(batch.bookings, owners))
+        """Take what has been committed: the batch that ``added_to`` returned last."""
+        self._rollups.totals.update(self._ahead)
         self._rollups.remember(batch.bookings, owners, batch.booked_ns)
 
     def views(self, now_ns: int) -> tuple[GroupView, ...]:
