@@ -125,7 +125,7 @@ def read_and_take(count: int) -> float:
     for start in range(0, count, 100):
         for body in bodies[start : start + 100]:
             for frame in frames_of(body, sender):
-                delivery = read(frame, {}).delivery
+                delivery = read(frame, 0).delivery
                 if delivery is not None:
                     inbox.take(delivery)
         for each in inbox.drain().deliveries:

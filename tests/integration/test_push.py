@@ -315,7 +315,7 @@ def lives(path: Path, pushed: list[list[bytes]]) -> tuple[list[str], int]:
             inbox = Inbox(ledger.resume().meta)
             for body in bodies:
                 (frame,) = frames_of(body, Sender("test"))
-                delivery = read(frame, {}).delivery
+                delivery = read(frame, 0).delivery
                 assert delivery is not None
                 future = inbox.take(delivery)
                 fates.append(future.result(0) if future.done() else "not told")

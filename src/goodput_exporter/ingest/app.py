@@ -129,7 +129,7 @@ class Ingest:
         await self._intake.commits.wait(
             [each.future for each in pending if each.future is not None]
         )
-        outcomes = _prefix(pending)
+        outcomes = self._prefix(pending)
         if pending and len(outcomes) < len(pending):
             uncommitted = self._intake.uncommitted()
             if not outcomes:
@@ -139,13 +139,12 @@ class Ingest:
             raise RefusedError(Reason.BUSY, detail, retry_after(1))
         return outcomes, detail
 
-
-def _prefix(pending: Sequence[Pending]) -> list[Outcome]:
-    """Return what became of the first batches, up to one that is still open."""
-    outcomes: list[Outcome] = []
-    for each in pending:
-        outcome = each.settled()
-        if outcome is None:
-            break
-        outcomes.append(outcome)
-    return outcomes
+    def _prefix(self, pending: Sequence[Pending]) -> list[Outcome]:
+        """Return what became of the first batches, up to one that is still open."""
+        outcomes: list[Outcome] = []
+        for each in pending:
+            outcome = self._intake.settled(each)
+            if outcome is None:
+                break
+            outcomes.append(outcome)
+        return outcomes

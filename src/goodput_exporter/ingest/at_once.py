@@ -51,7 +51,7 @@ class Push(NamedTuple):
 
     def settle(self, _: bool) -> None:  # noqa: FBT001 - as Told has it
         """Answer, now that its commit came or will not come."""
-        intake, outcome = self.intake, self.pending.settled()
+        intake, outcome = self.intake, self.intake.settled(self.pending)
         intake.let_go(self.length)
         if outcome is None:
             self.answer(intake.refused(intake.uncommitted(), self.caller))
@@ -113,7 +113,7 @@ class AtOnce:
         except (RefusedError, FullError):
             return False
         push = Push(intake, pending, caller, length, received_ns, answer)
-        if pending.future is None or pending.future.done():
+        if pending.future is None or pending.is_settled:
             loop.call_soon(push.settle, True)  # noqa: FBT003 - a callback's one word
         else:
             intake.commits.tell(pending.future, loop, push.settle)

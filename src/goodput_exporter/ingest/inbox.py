@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from goodput_exporter.errors import BadInputError, LedgerCorruptError
 from goodput_exporter.ingest.marks import (
@@ -38,6 +38,21 @@ class FullError(BadInputError):
     """There is no room for another batch; it is to be sent again later."""
 
 
+class Parcel(Protocol):
+    """One batch of one agent, which may not be read yet."""
+
+    @property
+    def key(self) -> Key:
+        """Return which batch of whom it is."""
+
+    @property
+    def count(self) -> int:
+        """Return how many observations it holds, at most."""
+
+    def open(self) -> Delivery | None:
+        """Return what there is to apply; None if it can never be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """
@@ -58,6 +73,20 @@ class Delivery:
     def sender(self) -> str:
         """Return the name under which its batches are counted."""
         return f"{self.node}/{self.agent}"
+
+    @property
+    def key(self) -> Key:
+        """Return which batch of whom it is."""
+        return self.sender, self.epoch, self.sequence
+
+    @property
+    def count(self) -> int:
+        """Return how many observations it holds."""
+        return len(self.observations)
+
+    def open(self) -> Delivery:
+        """Return itself: it is read already."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +131,19 @@ class Inbox:
         self._lock = threading.Lock()
         self._arrival = threading.Event()
         self._marks = marks_of(meta)
-        self._arrived: list[Delivery] = []
+        self._arrived: list[Parcel] = []
         self._waiting: dict[Key, tuple[Future[Fate], int]] = {}
         self._round = _pending()
         self._rounds: list[Future[Fate]] = []
         self._held = 0
         self._drained: list[Key] = []
+        self._unapplied = 0
         self._unsettled: dict[str, str] = {}
         self.applied = 0
         self.duplicates = 0
         self.missing = 0
 
-    def take(self, delivery: Delivery) -> Future[Fate]:
+    def take(self, parcel: Parcel) -> Future[Fate]:
         """
         Take a batch; the future is done when the ledger has it.
 
@@ -123,8 +153,7 @@ class Inbox:
         Raises:
             FullError: Too much waits for its commit already.
         """
-        sender = delivery.sender
-        key = sender, delivery.epoch, delivery.sequence
+        key, count = parcel.key, parcel.count
         with self._lock:
             known = self._waiting.get(key)
             if known is not None:
@@ -134,12 +163,11 @@ class Inbox:
                 self.duplicates += 1
                 self._remember(key)
                 return _done("duplicate")
-            self._check_room(delivery, sender)
+            self._check_room(key[0], count)
             future = self._round
-            count = len(delivery.observations)
             self._waiting[key] = future, count
             self._held += count
-            self._arrived.append(delivery)
+            self._arrived.append(parcel)
             is_first = len(self._arrived) == 1
         if is_first:
             self._arrival.set()
@@ -152,13 +180,33 @@ class Inbox:
     def drain(self) -> Drained:
         """Return what is new, and the meta to commit with it."""
         with self._lock:
-            deliveries, self._arrived = self._arrived, []
+            arrived, self._arrived = self._arrived, []
             self._arrival.clear()
-            for each in deliveries:
-                self._advance(each)
             self._rounds.append(self._round)
             self._round = _pending()
+        deliveries = self._opened(arrived)
+        with self._lock:
+            self._drained += [each.key for each in arrived]
+            self._unapplied += len(arrived) - len(deliveries)
+            for each in deliveries:
+                self._advance(each)
             return Drained(deliveries, dict(self._unsettled))
+
+    def _opened(self, arrived: list[Parcel]) -> list[Delivery]:
+        """Open what arrived, while the server goes on."""
+        found: list[Delivery] = []
+        for at, each in enumerate(arrived):
+            try:
+                delivery = each.open()
+            except BaseException:
+                # A fault of ours: it must not cost the others their next turn.
+                with self._lock:
+                    self._arrived[:0] = [*arrived[:at], *arrived[at + 1 :]]
+                    self._held -= self._waiting.pop(each.key)[1]
+                raise
+            if delivery is not None:
+                found.append(delivery)
+        return found
 
     def settle(self, *, is_committed: bool) -> None:
         """Tell whether what was drained so far is in the ledger, its meta included."""
@@ -168,7 +216,8 @@ class Inbox:
             settled = [self._waiting.pop(key) for key in self._drained]
             self._held -= sum(count for _, count in settled)
             self._drained, self._unsettled = [], {}
-            self.applied += len(settled)
+            self.applied += len(settled) - self._unapplied
+            self._unapplied = 0
             rounds, self._rounds = self._rounds, []
         for each in rounds:
             each.set_result("applied")
@@ -188,8 +237,8 @@ class Inbox:
         marks = self._marks[sender]
         self._marks[sender] = with_mark(marks, mark_of(marks, epoch))
 
-    def _check_room(self, delivery: Delivery, sender: str) -> None:
-        held = self._held + len(delivery.observations)
+    def _check_room(self, sender: str, count: int) -> None:
+        held = self._held + count
         if len(self._waiting) >= self._most_waiting or (
             self._held and held > self._most_observations
         ):
@@ -218,7 +267,6 @@ class Inbox:
             self.missing -= 1
         self._marks[sender] = marks = with_mark(marks, after)
         self._unsettled[META + sender] = encode_marks(marks)
-        self._drained.append((sender, delivery.epoch, delivery.sequence))
 
 
 def marks_of(meta: Mapping[str, str]) -> dict[str, Marks]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from goodput_exporter.ingest.commits import Commits
-from goodput_exporter.ingest.inbox import Delivery, Fate
+from goodput_exporter.ingest.inbox import Fate, Parcel
 from goodput_exporter.ingest.limits import Allowances, Limits, LogGate
-from goodput_exporter.ingest.reading import Reading, read
+from goodput_exporter.ingest.reading import Letter, Reading, offset_ns
 from goodput_exporter.ingest.refusals import Counts, Reason, RefusedError
 from goodput_exporter.ingest.requests import Headers, Pairs
 from goodput_exporter.ingest.senders import Caller, Sender
@@ -26,7 +26,7 @@ from goodput_exporter.wire.answers import (
 )
 from goodput_exporter.wire.frames import Frame
 
-Take = Callable[[Delivery], Future[Fate]]
+Take = Callable[[Parcel], Future[Fate]]
 """Takes a batch; the future is done once the ledger has it."""
 
 _log = logging.getLogger(__name__)
@@ -35,19 +35,24 @@ _log = logging.getLogger(__name__)
 class Pending(NamedTuple):
     """One batch on its way into the ledger; without a future it will never be."""
 
-    outcome: Outcome
+    letter: Letter
     future: Future[Fate] | None = None
 
-    def settled(self) -> Outcome | None:
-        """Return what became of it, or None while that is open."""
-        if self.future is None:
-            return self.outcome
-        if not self.future.done():
-            return None
-        fate = self.future.result()
-        if fate == self.outcome.fate:
-            return self.outcome
-        return msgspec.structs.replace(self.outcome, fate=fate)
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether it is known what became of it."""
+        return self.future is None or self.future.done()
+
+    def outcome(self) -> Outcome:
+        """Return what became of it, once that is known."""
+        header, reading = self.letter.frame.header, self.letter.reading
+        fate = "applied" if self.future is None else self.future.result()
+        if reading is None:
+            # Another one like it was taken in its place.
+            return Outcome(header.epoch, header.sequence, fate)
+        if reading.delivery is None or fate == reading.outcome.fate:
+            return reading.outcome
+        return msgspec.structs.replace(reading.outcome, fate=fate)
 
 
 class Reply(NamedTuple):
@@ -137,23 +142,31 @@ class Intake:
 
     def accept(self, frame: Frame, headers: Headers) -> Pending:
         """
-        Read a batch and hand it on.
+        Hand a batch on.
 
         Raises:
             FullError: Too much waits for its commit already.
         """
-        reading = read(frame, headers)
-        delivery = reading.delivery
-        future = None if delivery is None else self._take(delivery)
-        self._count(reading, frame.header.sender)
-        return Pending(reading.outcome, future)
+        letter = Letter(frame, offset_ns(frame.header, headers))
+        reading = letter.reading
+        if reading is not None and reading.delivery is None:
+            return Pending(letter)
+        return Pending(letter, self._take(letter))
+
+    def settled(self, pending: Pending) -> Outcome | None:
+        """Count a batch and return what became of it; None while that is open."""
+        if not pending.is_settled:
+            return None
+        letter = pending.letter
+        self._counts.observations += letter.count
+        if letter.reading is not None:
+            self._count(letter.reading, letter.frame.header.sender)
+        return pending.outcome()
 
     def _count(self, reading: Reading, sender: str) -> None:
         counts, outcome = self._counts, reading.outcome
         if reading.delivery is None:
             counts.unreadable += 1
-        else:
-            counts.observations += len(reading.delivery.observations)
         for why, count in reading.skipped.items():
             counts.skipped[why] += count
         if outcome.detail:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.observations import Delivered
 from goodput_exporter.errors import BadInputError
-from goodput_exporter.ingest.inbox import Delivery
+from goodput_exporter.ingest.inbox import Delivery, Key
 from goodput_exporter.ingest.refusals import Reason, RefusedError
 from goodput_exporter.ingest.senders import Sender
 from goodput_exporter.wire.answers import OFFSET_HEADER, Outcome
@@ -66,11 +66,58 @@ def frames_of(body: bytes, sender: Sender) -> list[Frame]:
     return found
 
 
-def read(frame: Frame, headers: Mapping[bytes, bytes]) -> Reading:
-    """Read one batch, its instants moved onto our clock."""
+class Letter:
+    """
+    One batch as it came, read when it is opened.
+
+    What a thousand agents push in a second would lie about as a hundred thousand
+    objects until the tick. So a batch that says how many observations it holds stays
+    what it is, some hundred bytes, until the tick that books it. Any other one is
+    opened at once, for what waits is bounded by its number.
+
+    Args:
+        frame: The batch.
+        shift_ns: Added to every instant, to bring it onto our clock.
+
+    Attributes:
+        reading: What it was read as; None before.
+    """
+
+    __slots__ = ("frame", "reading", "shift_ns")
+
+    def __init__(self, frame: Frame, shift_ns: int) -> None:
+        self.frame = frame
+        self.shift_ns = shift_ns
+        self.reading: Reading | None = None
+        if frame.header.count is None:
+            self.open()
+
+    @property
+    def key(self) -> Key:
+        """Return which batch of whom it is."""
+        header = self.frame.header
+        return header.sender, header.epoch, header.sequence
+
+    @property
+    def count(self) -> int:
+        """Return how many observations it holds, at most."""
+        if self.reading is None:
+            return self.frame.header.count or 0
+        delivery = self.reading.delivery
+        return 0 if delivery is None else delivery.count
+
+    def open(self) -> Delivery | None:
+        """Return what there is to apply; None if it can never be read."""
+        if self.reading is None:
+            self.reading = read(self.frame, self.shift_ns)
+        return self.reading.delivery
+
+
+def read(frame: Frame, shift_ns: int) -> Reading:
+    """Read one batch, its instants moved by *shift_ns*."""
     header = frame.header
     try:
-        found = read_frame(frame, shift_ns=offset_ns(header, headers))
+        found = read_frame(frame, shift_ns=shift_ns)
     except BadInputError as exc:
         outcome = Outcome(header.epoch, header.sequence, "refused", str(exc))
         return Reading(None, outcome)

@@ -22,11 +22,12 @@ from goodput_exporter.domain.causes import Correction
 from goodput_exporter.domain.cluster_watch import RunWait
 from goodput_exporter.domain.fold import Fold
 from goodput_exporter.domain.placement import Placement
+from goodput_exporter.domain.placing import told_last
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.exposition.past import Past
-from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox
+from goodput_exporter.ingest.inbox import Delivery, Fate, Inbox, Parcel
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.services.cluster_gpus import ClusterGpus
 from goodput_exporter.services.desk import Desk, answer
@@ -147,9 +148,8 @@ class Aggregator:
         self._left_ns = self._seen_ns
         for fold in folds:
             self._naming.know(fold.lives, fold.key)
-            # What was told last may wait for agents, and be in no book yet.
-            last = fold.placements[-1] if fold.placements else fold.placed
-            if last is not None and (last.ended is None or fold.placements):
+            last = told_last(fold)
+            if last is not None:
                 self._tracker.remember(last, self._left_ns)
         self._waited.resume(meta)
         shown = self._books.views(self._clock.now_ns(), {})
@@ -162,9 +162,9 @@ class Aggregator:
         """Tell whether pushes can be booked: the cluster's pods are known."""
         return self._is_watching
 
-    def take(self, delivery: Delivery) -> Future[Fate]:
+    def take(self, parcel: Parcel) -> Future[Fate]:
         """Take one agent's batch; the future is done once the ledger has it."""
-        return self._inbox.take(delivery)
+        return self._inbox.take(parcel)
 
     def tick(self, pace: Pace) -> Snapshot:
         """Watches and pushes in, one commit, and what may be shown of it."""

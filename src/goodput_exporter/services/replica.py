@@ -25,7 +25,7 @@ from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.exposition.render import MetricsPage
 from goodput_exporter.ingest.app import Ingest, beside, ingest_app
-from goodput_exporter.ingest.inbox import Delivery, Fate, FullError
+from goodput_exporter.ingest.inbox import Fate, FullError, Parcel
 from goodput_exporter.ingest.refusals import Counts
 from goodput_exporter.ingest.requests import App
 from goodput_exporter.services.admission import readers_of, senders_of
@@ -58,7 +58,7 @@ class Books(Protocol):
     def is_taking(self) -> bool:
         """Tell whether pushes can be booked."""
 
-    def take(self, delivery: Delivery) -> Future[Fate]:
+    def take(self, parcel: Parcel) -> Future[Fate]:
         """Take one agent's batch."""
 
     def tick(self, pace: Pace) -> Snapshot:
@@ -217,12 +217,12 @@ class Replica:
             return None
         return self._leading.leader
 
-    def _take(self, delivery: Delivery) -> Future[Fate]:
+    def _take(self, parcel: Parcel) -> Future[Fate]:
         books = self._books
         if books is None:
             msg = "this replica has just ceased to lead; send it to its successor"
             raise FullError(msg)
-        return books.take(delivery)
+        return books.take(parcel)
 
     def _leader(self) -> Books:
         books = self._books

@@ -77,6 +77,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             the batch was made; None before the first answer.
         size: Bytes of the tables, unpacked. *packing*: how they are packed, if so.
         crc: The checksum (CRC-32) of tables that are not packed; zlib has its own.
+        count: Of observations in such tables, for who reads them later.
     """
 
     agent: Name
@@ -88,6 +89,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
     packing: Literal["zlib", "none"] = "zlib"
     crc: Checksum | None = None
+    count: Annotated[int, Meta(ge=0, le=MOST_PLAIN_BYTES)] | None = None
 
     @property
     def sender(self) -> str:
@@ -144,6 +146,7 @@ def encode_frame(  # noqa: PLR0913 - a header's fields, each named at the call
             size=len(tables),
             packing="none" if is_plain else "zlib",
             crc=zlib.crc32(body) if is_plain else None,
+            count=len(observations) if is_plain else None,
         )
     )
     version = PLAIN_VERSION if is_plain else VERSION
@@ -186,7 +189,15 @@ def read_frame(frame: Frame, *, shift_ns: int = 0) -> Read:
     Raises:
         BadInputError: The body is not what its header says.
     """
-    return decode_tables(_unpacked(frame), shift_ns=shift_ns)
+    read = decode_tables(_unpacked(frame), shift_ns=shift_ns)
+    count = frame.header.count
+    if count is not None and len(read.observations) > count:
+        msg = (
+            f"a frame of {frame.header.sender} holds {len(read.observations)} "
+            f"observations, and its header announces {count}"
+        )
+        raise BadInputError(msg)
+    return read
 
 
 def _unpacked(frame: Frame) -> bytes:

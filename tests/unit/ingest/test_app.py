@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from goodput_exporter.domain.evidence import Evidence, Kind
@@ -170,6 +171,36 @@ def test_a_batch_that_can_never_be_read_is_named_and_holds_up_nothing() -> None:
     assert [each.fate for each in told.outcomes] == ["refused", "applied"]
     assert "cannot be unpacked" in told.outcomes[0].detail
     assert desk.counts.unreadable == 1
+
+
+def test_a_batch_that_holds_more_than_it_says_is_not_taken() -> None:
+    """What waits for the tick is bounded by what batches say of themselves."""
+    desk = Desk()
+    (frame,) = frames.split(batch(1, [Delivered("agent", 1), Delivered("agent", 2)]))
+    header = msgspec.msgpack.encode(msgspec.structs.replace(frame.header, count=1))
+    prefix = frames.PREFIX.pack(frames.MARK, 2, len(header), len(frame.body))
+
+    told = answer(desk.push(prefix + header + frame.body))
+
+    assert [each.fate for each in told.outcomes] == ["refused"]
+    assert "holds 2 observations, and its header announces 1" in told.outcomes[0].detail
+    assert (desk.counts.unreadable, desk.books.applied) == (1, [])
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_batch_is_read_to_the_same_at_once_and_in_the_tick(count: int) -> None:
+    """A small one waits as it came; one that is packed is read when it comes."""
+    desk = Desk()
+    seen: list[Observation] = [report(0, at) for at in range(1, count + 1)]
+    body = batch(1, seen)
+    (frame,) = frames.split(body)
+
+    desk.push(body, headers={answers.OFFSET_HEADER: "e1 7"})
+
+    read = frames.read_frame(frame, shift_ns=7).observations
+    assert (frame.header.count is None) == (count > 1)
+    assert desk.books.observations() == read
+    assert desk.counts.observations == count
 
 
 def test_a_nodes_agent_speaks_for_its_own_node_only(tmp_path: Path) -> None:

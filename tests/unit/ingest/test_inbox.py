@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goodput_exporter.domain.observations import Delivered
-from goodput_exporter.ingest.inbox import Delivery, FullError, Inbox
+from goodput_exporter.ingest.inbox import Delivery, FullError, Inbox, Key
 from tests.fakes.aggregator import Books
 
 
@@ -182,3 +182,48 @@ def test_marks_that_cannot_be_read_cost_their_agent_only() -> None:
 
     assert after.take(delivery(1)).result(0) == "duplicate"
     assert not after.take(delivery(1, node="bad")).done()
+
+
+class Shut:
+    """A batch that is not read yet, and perhaps never will be."""
+
+    def __init__(self, sequence: int, opens_to: Delivery | Exception | None) -> None:
+        self.key: Key = ("n/a", "e", sequence)
+        self.count = 1
+        self._opens_to = opens_to
+
+    def open(self) -> Delivery | None:
+        """Return what is inside."""
+        if isinstance(self._opens_to, Exception):
+            raise self._opens_to
+        return self._opens_to
+
+
+def test_a_batch_is_read_by_the_tick_that_applies_it() -> None:
+    """One that can never be read is answered with the others, and has no mark."""
+    inbox, books = Inbox({}), Books()
+    futures = [inbox.take(Shut(1, None)), inbox.take(Shut(2, delivery(2)))]
+
+    books.commit(inbox)
+
+    assert [each.done() for each in futures] == [True, True]
+    assert books.applied == [delivery(2)]
+    assert (inbox.applied, inbox.waiting, inbox.missing) == (1, 0, 1)
+    assert not inbox.take(delivery(1)).done()
+
+
+def test_a_fault_in_reading_one_batch_costs_the_others_a_tick_at_most() -> None:
+    """What came with it is applied, in its order, before anything is acknowledged."""
+    inbox, books = Inbox({}), Books()
+    others = [inbox.take(delivery(1))]
+    inbox.take(Shut(2, ValueError("ours")))
+    others.append(inbox.take(delivery(3)))
+
+    with pytest.raises(ValueError, match="ours"):
+        inbox.drain()
+    assert not any(each.done() for each in others)
+    books.commit(inbox)
+
+    assert [each.sequence for each in books.applied] == [1, 3]
+    assert all(each.done() for each in others)
+    assert inbox.waiting == 0
