@@ -11,6 +11,7 @@ from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.corrections import Correct
 from goodput_exporter.exposition.credentials import AuditRecord
+from goodput_exporter.exposition.lookups import Elsewhere, nowhere_else
 from goodput_exporter.exposition.past import Past
 from goodput_exporter.exposition.windows import History
 from tests.fakes.snapshots import run_view, snapshot
@@ -31,6 +32,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
     latest: Callable[[], Snapshot | None] | None = None,
     correct: Correct | None = None,
     past: Past | None = None,
+    elsewhere: Elsewhere = nowhere_else,
 ) -> FastAPI:
     """
     Return the application over *shown*, or over one ordinary run.
@@ -46,6 +48,7 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         metrics_gzip: As in ``create_app``.
         correct: As in ``create_app``.
         past: As in ``create_app``.
+        elsewhere: As in ``create_app``.
         latest: Where snapshots come from, in place of *shown*.
     """
     published = None if empty else shown or snapshot(run_view())
@@ -62,4 +65,5 @@ def app_with(  # noqa: PLR0913 - one argument per edge
         history=history,
         correct=correct,
         past=past,
+        elsewhere=elsewhere,
     )

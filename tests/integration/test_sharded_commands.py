@@ -13,7 +13,9 @@ from typing import Final
 import pyarrow.parquet as pq
 import pytest
 
+from goodput_exporter.analysis.histories import View
 from goodput_exporter.cli import main
+from goodput_exporter.config.places import load
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.book import book, lengthen
 from goodput_exporter.domain.fold import Fold
@@ -25,7 +27,8 @@ from goodput_exporter.ledger.days import DAY_NS
 from goodput_exporter.ledger.ledger import Batch
 from goodput_exporter.ledger.opening import open_ledger, read_ledger
 from goodput_exporter.ledger.state import encode_state
-from goodput_exporter.services.sharding import META, shard_of
+from goodput_exporter.services.ledger_places import past_of
+from goodput_exporter.services.sharding import META, Shard, shard_of
 from tests.fakes.gpu_books import both_books, gpus
 from tests.fakes.gpus import LLAMA, TRAINS
 from tests.fakes.ledger import booked, segment
@@ -138,6 +141,22 @@ def test_a_shards_recording_is_compared_with_its_own_runs(
 
     assert shards.do("ledger", "replay", "--as-recorded", recording) == 0
     assert "the same" in capsys.readouterr().out
+
+
+def test_the_api_of_each_shard_reads_the_past_of_all_runs(shards: Shards) -> None:
+    """Whichever is asked: a window of the past is in the database that all share."""
+    flags = {"ledger.url": shards.url, "identity.cluster": "local"}
+    settings = load(environ={}, flags=flags)
+    with closing(open_ledger(shards.url, cluster="local", shard=1)) as ledger:
+        past = past_of(settings, ledger, Shard(1, COUNT))
+
+        every = [run.key for run in past.runs(())]
+        (one,) = past.runs((owned_by(2).run,))
+        found = past.reliability([one], one.life or Span(0, 1), View.SETTLED)
+
+    assert every == sorted(owned_by(index) for index in range(COUNT))
+    assert one.key == owned_by(2)
+    assert found.mtti.events == 1
 
 
 def test_a_correction_is_written_into_the_book_of_the_runs_shard(

@@ -27,9 +27,11 @@ from goodput_exporter.exposition.corrections import Correct, corrections
 from goodput_exporter.exposition.credentials import AuditRecord
 from goodput_exporter.exposition.instants import parse_instant
 from goodput_exporter.exposition.lookups import (
+    Elsewhere,
     Latest,
     RefusedError,
     named_reading,
+    nowhere_else,
     run_of,
     snapshot_of,
 )
@@ -88,6 +90,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
     history: History | None = None,
     correct: Correct | None = None,
     past: Past | None = None,
+    elsewhere: Elsewhere = nowhere_else,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """
@@ -106,6 +109,7 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
             on a worker thread.
         past: Reads any window from the ledger; None leaves its routes out.
         correct: Carries out a person's correction of a cause; None refuses them.
+        elsewhere: Where to ask for a run that is not here.
         max_body_bytes: The largest request body that is read.
     """
     # FastAPI's own documentation pages load scripts from another host.
@@ -118,12 +122,12 @@ def create_app(  # noqa: PLR0913 - edges take values and callables, not a settin
         openapi_url="/api/v1/openapi.json",
     )
     app.include_router(_operations(latest, metrics, metrics_gzip, freshness))
-    app.include_router(_runs(latest, history))
+    app.include_router(_runs(latest, history, elsewhere))
     if past is not None:
         app.include_router(past_routes(past))
     if correct is not None:
         app.include_router(corrections(latest, correct))
-    add_pages(app, latest=latest, history=history)
+    add_pages(app, latest=latest, history=history, elsewhere=elsewhere)
     app.add_exception_handler(RefusedError, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_misfit)
     app.add_middleware(WriteGuard, tokens=tokens, audit=audit)
@@ -168,7 +172,7 @@ def _operations(
     return router
 
 
-def _runs(latest: Latest, history: History | None) -> APIRouter:
+def _runs(latest: Latest, history: History | None, elsewhere: Elsewhere) -> APIRouter:
     refusals: dict[int | str, dict[str, Any]] = {
         404: {"model": Problem, "description": "No such run; names the nearest."},
         409: {"model": Problem, "description": "Several runs; names them."},
@@ -197,7 +201,7 @@ def _runs(latest: Latest, history: History | None) -> APIRouter:
         ``lifetime``.
         """
         snapshot = snapshot_of(latest)
-        view = run_of(snapshot, name)
+        view = run_of(snapshot, name, elsewhere)
         if start is None and end is None:
             reading = named_reading(view, window, history)
         else:

@@ -17,6 +17,8 @@ from goodput_exporter.exposition.windows import (
 )
 
 Latest = Callable[[], Snapshot | None]
+Elsewhere = Callable[[str], str]
+"""Says of a name that no run here has where to ask for it; empty where nowhere else."""
 
 
 class RefusedError(Exception):
@@ -43,13 +45,22 @@ def snapshot_of(latest: Latest) -> Snapshot:
     return snapshot
 
 
-def run_of(snapshot: Snapshot, name: str) -> RunView:
+def nowhere_else(_: str) -> str:
+    """Know of no other place: all runs are here."""
+    return ""
+
+
+def run_of(
+    snapshot: Snapshot, name: str, elsewhere: Elsewhere = nowhere_else
+) -> RunView:
     """Return the run that *name* means, or refuse with 404 or 409."""
     found = find(snapshot.runs, name)
     match found:
         case Missing(nearest=nearest):
             hint = f"; did you mean {nearest}?" if nearest else ""
-            detail = f"no run is called {shown(name)[:200]}{hint}"
+            place = elsewhere(name)
+            where = f". {shown(place)}" if place else ""
+            detail = f"no run is called {shown(name)[:200]}{hint}{where}"
             raise RefusedError(404, Problem(detail=detail, nearest=nearest))
         case Ambiguous(candidates=candidates):
             detail = f"{len(candidates)} runs are called {shown(name)[:200]}; name one"

@@ -18,9 +18,11 @@ from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.exposition.addresses import address, full_name
 from goodput_exporter.exposition.lookups import (
+    Elsewhere,
     Latest,
     RefusedError,
     named_reading,
+    nowhere_else,
     run_of,
     snapshot_of,
 )
@@ -47,7 +49,13 @@ WINDOWS: Final = (
 )
 
 
-def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
+def add_pages(
+    app: FastAPI,
+    *,
+    latest: Latest,
+    history: History | None,
+    elsewhere: Elsewhere = nowhere_else,
+) -> None:
     """
     Add ``/``, ``/runs/...`` and ``/static`` to *app*.
 
@@ -55,6 +63,7 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
         app: The application.
         latest: The last tick's snapshot; None before the first.
         history: Sealed segments from the ledger; called on a worker thread.
+        elsewhere: Where to ask for a run that is not here.
     """
     environment = make_environment()
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
@@ -108,7 +117,7 @@ def add_pages(app: FastAPI, *, latest: Latest, history: History | None) -> None:
     def run(name: str, window: str | None = None) -> HTMLResponse:
         try:
             snapshot = snapshot_of(latest)
-            view = run_of(snapshot, name)
+            view = run_of(snapshot, name, elsewhere)
             chosen = window or default_window(view)
             reading = named_reading(view, chosen, history)
         except RefusedError as refused:

@@ -34,7 +34,7 @@ from goodput_exporter.services.desk import Desk, answer
 from goodput_exporter.services.following import Following
 from goodput_exporter.services.from_settings import ledger_of, others_of, rules_of
 from goodput_exporter.services.journal import Journal
-from goodput_exporter.services.ledger_past import LedgerPast
+from goodput_exporter.services.ledger_places import past_of
 from goodput_exporter.services.lifecycle import Pace
 from goodput_exporter.services.naming import Naming
 from goodput_exporter.services.own_health import of_ticks
@@ -135,7 +135,7 @@ class Aggregator:
         self._started_ns = self._clock.now_ns()
         self._is_watching = self._is_listed = False
         self._resume(self._ledger.resume().meta)
-        self.past: Past = LedgerPast(self._ledger)
+        self.past: Past = past_of(settings, self._ledger, self._shard)
 
     def _resume(self, meta: Mapping[str, str]) -> None:
         """Take up what an earlier leader left, before anything new is heard."""

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from goodput_exporter.config.settings import Settings
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.errors import LedgerError, LedgerTooNewError
+from goodput_exporter.exposition.past import Past
 from goodput_exporter.ledger.joined import JoinedReader
 from goodput_exporter.ledger.ledger import Compacted, Reader
 from goodput_exporter.ledger.one_run import RunReader
 from goodput_exporter.ledger.opening import compact_ledger, is_shared, read_ledger
-from goodput_exporter.services.sharding import META, shard_of
+from goodput_exporter.services.ledger_past import (
+    ClusterPast,
+    LedgerPast,
+    PastLedger,
+    ShardsPast,
+)
+from goodput_exporter.services.sharding import META, Shard, elsewhere, shard_of
 
 
 def place_of(settings: Settings) -> Path | str:
@@ -58,6 +66,23 @@ def cluster_reader_of(settings: Settings) -> RunReader:
 def count_of(ledger: Reader) -> int:
     """Return over how many shards a ledger's cluster is divided, as it notes."""
     return int(ledger.resume().meta.get(META, 1))
+
+
+def past_of(settings: Settings, ledger: PastLedger, shard: Shard) -> Past:
+    """
+    Return what the API reads: the whole cluster's past, where one database has it.
+
+    Args:
+        settings: They name the ledger.
+        ledger: The shard's own book, which this process writes.
+        shard: Whose it is.
+    """
+    own = LedgerPast(ledger)
+    if shard.count == 1:
+        return own
+    if is_shared(place_of(settings)):
+        return ClusterPast(partial(cluster_reader_of, settings))
+    return ShardsPast(own, partial(elsewhere, shard))
 
 
 def shard_for(settings: Settings, key: RunKey) -> int:

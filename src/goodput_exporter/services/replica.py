@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from goodput_exporter.analysis.histories import History, View
@@ -19,7 +20,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.snapshot import Snapshot
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause
-from goodput_exporter.errors import GoodputError, LedgerError
+from goodput_exporter.errors import BadInputError, GoodputError, LedgerError
 from goodput_exporter.exposition.api import Freshness, create_app
 from goodput_exporter.exposition.gate import Gate
 from goodput_exporter.exposition.past import Past
@@ -40,7 +41,7 @@ from goodput_exporter.services.lifecycle import Pace, Ticker, serve
 from goodput_exporter.services.own_health import of_ticks
 from goodput_exporter.services.pod_label import PodLabel
 from goodput_exporter.services.pushed import KEEP_ALIVE_SECONDS
-from goodput_exporter.services.sharding import Shard
+from goodput_exporter.services.sharding import Shard, elsewhere
 from goodput_exporter.services.tls import certificate_of
 from goodput_exporter.services.web import collect_seldom, compiled
 from goodput_exporter.sources.kubernetes.client import ApiServer
@@ -99,6 +100,7 @@ class Replica:
         self._server = ApiServer(access_of(settings), waits)
         self._clock = LedgerClock()
         self._lead = lead
+        self._shard = shard
         self._counts = Counts()
         self._namespace = namespace_of(settings)
         self._leading = leading_of(settings, shard, self._server)
@@ -158,6 +160,7 @@ class Replica:
             history=self._history,
             correct=self._correct,
             past=LeadersPast(self._leader),
+            elsewhere=partial(elsewhere, self._shard),
         )
         return beside(ingest, Gate(app, readers_of(self._settings, self._server)))
 
@@ -235,6 +238,9 @@ class Replica:
     def _correct(
         self, key: RunKey, incident: int, cause: Cause, by: str, note: str
     ) -> None:
+        place = elsewhere(self._shard, str(key))
+        if place:
+            raise BadInputError(place)
         said = Correction(incident, cause, by, note, self._clock.now_ns())
         self._leader().correct(key, said)
 

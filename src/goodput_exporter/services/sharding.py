@@ -48,6 +48,32 @@ def shard_of(key: RunKey, count: int) -> int:
     return int.from_bytes(digest, "big") % count
 
 
+def elsewhere(shard: Shard, name: str) -> str:
+    """
+    Say whom to ask for a run that is not in a shard's book.
+
+    Args:
+        shard: The one that was asked.
+        name: ``cluster/namespace/run``, or the run id alone, which tells no shard.
+
+    Returns:
+        A sentence; empty where it would be here.
+    """
+    if shard.count == 1:
+        return ""
+    here = f"This is shard {shard.index} of {shard.count}, which knows its own runs"
+    parts = name.split("/", 2)
+    if len(parts) == len(RunKey.__slots__) and all(parts):
+        owner = shard_of(RunKey(*parts), shard.count)
+        if owner == shard.index:
+            return ""
+        return f"{here}; this one is of the Service NAME-shard-{owner}: ask there"
+    return (
+        f"{here}; write cluster/namespace/run to be told whose it is, or ask the "
+        f"Services NAME-shard-0 to NAME-shard-{shard.count - 1}"
+    )
+
+
 def parse_shard(text: str) -> Shard:
     """
     Read ``INDEX/COUNT``, such as ``0/3``.

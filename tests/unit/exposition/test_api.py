@@ -65,6 +65,17 @@ def test_an_unknown_id_names_the_nearest() -> None:
     assert get(app_with(), f"{RUNS}/zzz").json()["nearest"] is None
 
 
+def test_a_run_of_another_process_is_answered_with_where_to_ask() -> None:
+    """In the API and on the page; whoever mistyped a name learns it, too."""
+    app = app_with(elsewhere=lambda name: f"Ask the other for {name}")
+
+    answer = get(app, f"{RUNS}/local/default/moe")
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith(". Ask the other for local/default/moe")
+    assert "Ask the other for moe" in get(app, "/runs/moe").text
+
+
 def test_the_account_adds_up_to_the_nanosecond() -> None:
     """States sum to devices x wall time in exact integers, written as strings."""
     answer = get(app_with(), f"{RUNS}/llama-7b").json()

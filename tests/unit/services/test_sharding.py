@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.errors import ConfigError, LedgerError
+from goodput_exporter.errors import BadInputError, ConfigError, LedgerError
+from goodput_exporter.services.ledger_past import LedgerPast, ShardsPast
 from goodput_exporter.services.sharding import (
     Shard,
+    elsewhere,
     parse_shard,
     require_same,
     shard_of,
 )
+from tests.fakes.ledger import MemoryLedger
 
 names = st.text(min_size=1, max_size=20)
 
@@ -82,3 +87,21 @@ def test_a_ledger_of_one_process_is_not_taken_for_a_shards() -> None:
 
     with pytest.raises(LedgerError, match="holds another's: prod/ml/t5;"):
         require_same(Shard(0, 3), {}, runs)
+
+
+def test_whoever_asks_the_wrong_shard_is_told_the_right_one() -> None:
+    """By a whole name; a run id alone is of any shard, and one's own is not missed."""
+    asked = Shard(1, 3)
+
+    assert elsewhere(asked, "prod/ml/t5").endswith("NAME-shard-2: ask there")
+    assert "NAME-shard-0 to NAME-shard-2" in elsewhere(asked, "t5")
+    assert elsewhere(Shard(2, 3), "prod/ml/t5") == ""
+    assert elsewhere(Shard(), "t5") == ""
+
+
+def test_a_shard_with_a_file_of_its_own_names_the_others_for_the_past() -> None:
+    """It cannot read their books, so it says who can."""
+    past = ShardsPast(LedgerPast(MemoryLedger()), partial(elsewhere, Shard(1, 3)))
+
+    with pytest.raises(BadInputError, match=r"no run is called .*NAME-shard-2"):
+        past.runs(("prod/ml/t5",))
