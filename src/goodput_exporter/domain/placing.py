@@ -34,6 +34,19 @@ OUTCOME_OF = {
 }
 
 
+def told_last(fold: Fold) -> Placement | None:
+    """
+    Return where a run's pods were said to stand last, be it booked yet or not.
+
+    The line waits for agents, so what was told before a restart may lie beyond it.
+    None if nothing was told, or the run is over and booked.
+    """
+    if fold.placements:
+        return fold.placements[-1]
+    is_over = fold.placed is None or fold.placed.ended is not None
+    return None if is_over else fold.placed
+
+
 def place(fold: Fold, placement: Placement, rules: Rules) -> None:
     """Let a run's pods stand where the cluster says, from *placement*'s instant on."""
     at_ns, before = placement.at_ns, fold.placed
