@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.control_plane import START_S, ControlPlane
 from tests.cluster.operators import (
     DEFINITION,
     LOOPBACK,
+    are_listening,
     controller,
     folder_of,
     hooked,
     manifests,
 )
-from tests.cluster.services import free_port
+from tests.cluster.services import free_port, wait_for
 
 HOOKS = ("mjobset.kb.io", "vjobset.kb.io")
 """Those on pods place jobs on racks of their own, which no story asks for."""
@@ -42,6 +43,7 @@ def jobsets(plane: ControlPlane) -> Iterator[None]:
     plane.api.wait(DEFINITION, None, definition["metadata"]["name"], bool)
     try:
         with controller(plane, "jobset", folder, health):
+            wait_for(lambda: are_listening(plane, hooks), START_S, "webhooks answer")
             for hook in hooks:
                 plane.api.apply(hook)
             yield

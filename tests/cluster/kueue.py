@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.cluster.api import Json
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.control_plane import START_S, ControlPlane
 from tests.cluster.operators import (
     DEFINITION,
     LOOPBACK,
+    are_listening,
     client,
     controller,
     folder_of,
@@ -20,7 +21,7 @@ from tests.cluster.operators import (
     manifests,
 )
 from tests.cluster.scenes import GPU, POOL, Scene
-from tests.cluster.services import free_port
+from tests.cluster.services import free_port, wait_for
 
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL: Final = "kueue.x-k8s.io/priority-class"
@@ -63,9 +64,11 @@ def kueue(plane: ControlPlane) -> Iterator[None]:
     for one in definitions:
         plane.api.wait(DEFINITION, None, one["metadata"]["name"], is_served)
     with controller(plane, "kueue", folder, health, KUEUE_METRICS_CERTS=str(folder)):
-        for one in found:
-            if one["kind"] != DEFINITION:
-                plane.api.apply(hooked(plane, "kueue", one, port, HOOKS))
+        others = [one for one in found if one["kind"] != DEFINITION]
+        hooks = [hooked(plane, "kueue", one, port, HOOKS) for one in others]
+        wait_for(lambda: are_listening(plane, hooks), START_S, "webhooks answer")
+        for hook in hooks:
+            plane.api.apply(hook)
         yield
 
 

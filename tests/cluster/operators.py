@@ -14,7 +14,7 @@ from typing import Final
 import urllib3
 import yaml
 
-from tests.cluster.api import Json
+from tests.cluster.api import NOT_FOUND, Json
 from tests.cluster.control_plane import START_S, ControlPlane
 from tests.cluster.programs import program
 from tests.cluster.services import Service
@@ -88,6 +88,22 @@ def controller(
         assert service.is_running, f"{name} ended: {service.last_words}"
     finally:
         service.kill()
+
+
+def are_listening(plane: ControlPlane, hooks: Iterable[Json]) -> bool:
+    """
+    Tell whether a controller answers at each of its webhooks.
+
+    It says that it is ready as soon as their server listens; what is asked before
+    they are registered there is not found, and the API server passes that on.
+    """
+    pool = urllib3.PoolManager(ca_certs=str(plane.ca_file), retries=False, timeout=2.0)
+    urls = {one["clientConfig"]["url"] for each in hooks for one in each["webhooks"]}
+    try:
+        answers = [pool.request("POST", url, body=b"{}") for url in sorted(urls)]
+    except urllib3.exceptions.HTTPError:
+        return False
+    return all(answer.status != NOT_FOUND for answer in answers)
 
 
 def is_served(definition: Json) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,33 @@ def test_one_failed_job_restarts_the_whole_set(stage: Scene) -> None:
     assert end.ended is Ended.SUCCEEDED
     assert causes(books, books.of("train")) == ["application_error"]
     assert books_agree(books, books.of("train"))
+
+
+def test_a_job_of_a_set_that_a_person_deletes_is_one_interruption(
+    stage: Scene,
+) -> None:
+    """
+    Its replacement is made at once, while the old pod still has its grace.
+
+    The kubelet's last word on the old one is no new order to go.
+    """
+    books = stage.books
+    stage.nodes(2)
+    stage.api.apply(jobset(stage, 2))
+    books.reach("train", Stage.RUNNING)
+    deleted_ns = time.time_ns()
+    stage.api.delete("Job", stage.namespace, "train-workers-0")
+    books.until(
+        lambda: any(one.how is How.POD for one in books.of("train")),
+        "another pod runs in its place",
+    )
+    stage.play("train", exit_code="0")
+    end = books.ends("train")
+
+    told = books.of("train")
+    assert end.ended is Ended.SUCCEEDED
+    assert len({one.key for one in told}) == 1
+    away = [one for one in told if one.stage in {Stage.DOWN, Stage.SCHEDULING}]
+    assert is_within(away[-1], deleted_ns)
+    assert causes(books, told) == ["unknown"]
+    assert books_agree(books, told)
