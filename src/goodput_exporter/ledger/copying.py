@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 from goodput_exporter.errors import LedgerError
 from goodput_exporter.ledger.catching_up import catch_up
 from goodput_exporter.ledger.connections import connect_reader, connect_writer
+from goodput_exporter.ledger.exchanging import exchange, finish
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Finding
 from goodput_exporter.ledger.lock import WriterLock
@@ -21,7 +21,6 @@ from goodput_exporter.ledger.whole_files import (
     beside,
     explained_by_os,
     place,
-    sync_folder,
 )
 
 
@@ -59,7 +58,8 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
     Args:
         path: The ledger's file; it need not exist.
         source: A backup.
-        name_for_old: What the file that was there is called from now on.
+        name_for_old: What the file that was there is called from now on; *path*'s own
+            name, a point and more.
 
     Returns:
         The laws that the copy breaks; if any, nothing was changed.
@@ -72,13 +72,14 @@ def restore(path: Path, source: Path, name_for_old: str) -> list[Finding]:
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = WriterLock(path)
     try:
+        finish(path)
         if not source.is_file():
             msg = f"{source}: no such file; name a backup"
             raise LedgerError(msg)
         with beside(path, ".restoring") as partial:
             findings = _copy(source, partial, bring_up=_bring_up)
             if not findings:
-                _exchange(path, partial, path.with_name(name_for_old))
+                exchange(path, partial, name_for_old)
     finally:
         lock.release()
     return findings
@@ -118,17 +119,3 @@ def _bring_up(copy: sqlite3.Connection, source: Path) -> None:
         raise LedgerError(msg)
     migrate(copy, source, migrations())
     catch_up(copy)
-
-
-def _exchange(path: Path, partial: Path, old: Path) -> None:
-    with explained_by_os(old):
-        log = path.with_name(path.name + "-wal")
-        # The old ledger is whole under its new name before the first file goes.
-        for here, there in ((path, old), (log, old.with_name(old.name + "-wal"))):
-            if here.exists():
-                os.link(here, there)
-        sync_folder(path.parent)
-        log.unlink(missing_ok=True)
-        path.with_name(path.name + "-shm").unlink(missing_ok=True)
-        partial.replace(path)
-        sync_folder(path.parent)

@@ -20,6 +20,7 @@ from goodput_exporter.ledger.connections import Readers
 from goodput_exporter.ledger.days import DailyAmount, DaySums, summed
 from goodput_exporter.ledger.energy_rows import overlaps
 from goodput_exporter.ledger.entries import Entry, decode
+from goodput_exporter.ledger.exchanging import require_finished
 from goodput_exporter.ledger.extents import Extent, needed
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.gpu_days import GpuDay, GpuReach, decode_day
@@ -49,6 +50,7 @@ def read_ledger(path: Path) -> SqliteReader:
         LedgerCorruptError: It is no database, or a damaged one.
         LedgerError: It is of an earlier version, or cannot be opened.
     """
+    require_finished(path)
     if not path.is_file():
         msg = f"{path}: no ledger is there; check ledger.path, or ledger.url"
         raise LedgerError(msg)

@@ -16,6 +16,7 @@ from goodput_exporter.ledger.connections import (
     write_ahead,
 )
 from goodput_exporter.ledger.entries import require_storable
+from goodput_exporter.ledger.exchanging import finish
 from goodput_exporter.ledger.failures import explained
 from goodput_exporter.ledger.ledger import Batch, Compacted
 from goodput_exporter.ledger.lock import WriterLock
@@ -37,6 +38,7 @@ def open_ledger(path: Path) -> SqliteLedger:
     with ExitStack() as opened:
         lock = WriterLock(path)
         opened.callback(lock.release)
+        finish(path)
         with explained(path, "open the ledger"):
             db = connect_writer(path)
             opened.callback(db.close)

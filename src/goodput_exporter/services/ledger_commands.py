@@ -13,6 +13,7 @@ from typing import Final, TextIO
 from goodput_exporter.config import Settings
 from goodput_exporter.errors import ConfigError, LedgerCorruptError, LedgerError
 from goodput_exporter.ledger import copying
+from goodput_exporter.ledger.exchanging import is_cut_off
 from goodput_exporter.ledger.ledger import Finding, Reader
 from goodput_exporter.ledger.opening import is_shared
 from goodput_exporter.ledger.state import decode_state
@@ -134,7 +135,7 @@ def _told(findings: Iterable[Finding], out: TextIO) -> int:
 
 def _require_there(path: Path) -> None:
     """Refuse to make a ledger where a person thinks that there is one."""
-    if not path.is_file():
+    if not path.is_file() and not is_cut_off(path):
         msg = f"{path}: no ledger is there; check ledger.path, or ledger.url"
         raise LedgerError(msg)
 
