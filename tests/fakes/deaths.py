@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 CHANGES: Final = frozenset({"os.link", "os.mkdir", "os.remove", "os.rename"})
-"""What Python tells an audit hook of, before it does it, and what changes
-names in a folder. What SQLite writes, it does not tell; that is SQLite's own to prove."""
+"""What Python tells an audit hook of before it does it, and what changes names in a
+folder. What SQLite writes it does not tell; that is SQLite's own to prove."""
 
 
 def dies_before(number: int, folder: Path, act: Callable[[], object]) -> bool:
