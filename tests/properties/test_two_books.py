@@ -19,7 +19,7 @@ from goodput_exporter.analysis.money import charges, cost_by, verify_reconciles
 from goodput_exporter.analysis.prices import PriceBook
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.energy import Energy, drawn
-from goodput_exporter.domain.energy_totals import NOBODY
+from goodput_exporter.domain.energy_totals import NOBODY, UNBOOKED, UNPLACED
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
 from goodput_exporter.domain.gpu_stands import Category
 from goodput_exporter.domain.slots import WHOLE
@@ -147,6 +147,31 @@ def test_what_others_do_with_other_gpus_changes_nobodys_share(
         its_book = book if key == LLAMA else ()
         of_all = share_of(key, lines, its_book, metered, window)
         assert share_of(key, its, its_book, metered, window) == of_all
+
+
+@given(histories(), windows())
+def test_what_is_in_no_book_is_what_dividing_everything_leaves_over(
+    lines: list[GpuBooking], window: Span
+) -> None:
+    """It can be read off without dividing what is in a book, to the millijoule."""
+    metered = {
+        gpu: drawn(
+            counter((0, 0), (0.0002, 111), (0.0004, 333), (0.001, 777), gpu=gpu),
+            longest_gap_ns=LONGEST_NS // 2,
+        )
+        for gpu in ("GPU-0", "GPU-1", "GPU-2")
+    }
+    rest = not_booked(lines, metered, window)
+    divided = gpu_energy(metered, used(lines, {}, window), window)
+
+    assert {state: energy.millijoules or 0 for (state, _), energy in rest.items()} == {
+        state: millijoules
+        for state, millijoules in (
+            (UNBOOKED, divided.unbooked_millijoules),
+            (UNPLACED, divided.unplaced_millijoules),
+        )
+        if millijoules
+    }
 
 
 @given(histories(), segments(), windows(), st.integers(0, LONGEST_NS))

@@ -166,6 +166,40 @@ def tiled_energy(
     return TiledEnergy(tuple(found), unbooked_mj, unplaced_mj)
 
 
+def energy_beside(
+    metered: Mapping[str, Sequence[Drawn]],
+    tiles: Mapping[str, Iterable[Span]],
+    window: Span,
+) -> tuple[int, int]:
+    """
+    Say what was drawn in no tile: as ``tiled_energy``, which divides the rest, too.
+
+    Args:
+        metered: Per GPU, in time order, none over another.
+        tiles: Per GPU, inside the window; any of them may be over others.
+        window: The half-open span to account for.
+
+    Returns:
+        Millijoules in no tile, and at nobody knows which instant.
+    """
+    unbooked_mj = unplaced_mj = 0
+    for gpu, energy in metered.items():
+        unplaced_mj += sum(_unplaced(energy, window))
+        for gap in _gaps(tiles.get(gpu, ()), window):
+            unbooked_mj += sum(one.within(gap) for one in energy if one.placed)
+    return unbooked_mj, unplaced_mj
+
+
+def _gaps(tiles: Iterable[Span], window: Span) -> Iterator[Span]:
+    end_ns = window.start_ns
+    for tile in sorted(tiles):
+        if end_ns < tile.start_ns:
+            yield Span(end_ns, tile.start_ns)
+        end_ns = max(end_ns, tile.end_ns)
+    if end_ns < window.end_ns:
+        yield Span(end_ns, window.end_ns)
+
+
 def _unplaced(energy: Iterable[Drawn], window: Span) -> Iterator[int]:
     for one in energy:
         # A reading on the border closes the window before it, so windows add up.
@@ -217,13 +251,14 @@ def _measured(placed: list[Drawn], first: int, inside: Span) -> Energy:
     millijoules = integrated = measured_ns = 0
     for position in range(first, len(placed)):
         one = placed[position]
-        part = one.span.clip(inside)
-        if part is None:
+        start_ns = max(one.span.start_ns, inside.start_ns)
+        end_ns = min(one.span.end_ns, inside.end_ns)
+        if start_ns >= end_ns:
             break
-        there = one.within(inside)
+        there = one.between(start_ns, end_ns)
         millijoules += there
         integrated += there if one.integrated else 0
-        measured_ns += part.length_ns
+        measured_ns += end_ns - start_ns
     unknown_ns = inside.length_ns - measured_ns
     known = millijoules if measured_ns else None
     return Energy(known, measured_ns, unknown_ns, integrated)

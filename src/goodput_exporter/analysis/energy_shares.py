@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from goodput_exporter.analysis.energy import energy_beside
 from goodput_exporter.analysis.gpu_energy import Metered, energy_of_each
-from goodput_exporter.analysis.holding import InUse, used
+from goodput_exporter.analysis.holding import used
 from goodput_exporter.analysis.usage import Category
 from goodput_exporter.domain.accounting import Segment
 from goodput_exporter.domain.energy import Energy
@@ -96,12 +98,16 @@ def not_booked(lines: Iterable[GpuBooking], metered: Metered, window: Span) -> G
     With what every run's GPUs and those of ``NOBODY`` drew it is exactly what
     *metered* holds in the window.
     """
-    inside = [line for line in lines if line.span.clip(window) is not None]
-    in_use = [InUse(line, line.hold.category) for line in inside]
-    found = energy_of_each(metered, in_use, window)
+    booked: defaultdict[str, list[Span]] = defaultdict(list)
+    for line in lines:
+        inside = line.span.clip(window)
+        if inside is not None:
+            for gpu in line.gpus:
+                booked[gpu].append(inside)
+    unbooked, unplaced = energy_beside(metered, booked, window)
     rest = {
-        (UNBOOKED, Cause.NONE.value): Energy(found.unbooked_millijoules),
-        (UNPLACED, Cause.NONE.value): Energy(found.unplaced_millijoules),
+        (UNBOOKED, Cause.NONE.value): Energy(unbooked),
+        (UNPLACED, Cause.NONE.value): Energy(unplaced),
     }
     return {group: energy for group, energy in rest.items() if energy.millijoules}
 

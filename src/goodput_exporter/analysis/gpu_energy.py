@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from goodput_exporter.analysis.energy import EnergyBook, Group, tiled_energy
 from goodput_exporter.analysis.holding import InUse
@@ -96,8 +97,13 @@ def _by_gpu(in_use: Iterable[InUse], window: Span) -> dict[str, list[Part]]:
 
 def _tiles(parts: list[Part]) -> Iterator[tuple[Shares, Span]]:
     """Yield spans in which the parts of a GPU stay what they are."""
+    begins = sorted(parts, key=lambda part: part[0].start_ns)
+    if all(one[0].end_ns <= other[0].start_ns for one, other in pairwise(begins)):
+        # As nearly always, nobody shares it: the parts are the tiles.
+        for span, slots, at in begins:
+            yield ((at, slots),), span
+        return
     edges = sorted({at for span, _, _ in parts for at in (span.start_ns, span.end_ns)})
-    begins = sorted(parts, key=lambda part: part[0])
     active: list[Part] = []
     for tile in map(Span, edges, edges[1:]):
         while begins and begins[0][0].start_ns <= tile.start_ns:
@@ -111,6 +117,9 @@ def _tiles(parts: list[Part]) -> Iterator[tuple[Shares, Span]]:
 def _shared(shares: Shares, span: Span, energy: Energy) -> Iterator[tuple[int, Energy]]:
     """Divide a tile's energy by the time of each part on the GPU; exact sums."""
     times = [slots.within(span) for _, slots in shares]
+    if times == [energy.gpu_ns]:
+        yield shares[0][0], energy
+        return
     if not any(times):
         return
     drawn = apportion(energy.millijoules or 0, times)

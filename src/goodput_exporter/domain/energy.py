@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from goodput_exporter.domain.observations import GpuSample
+from goodput_exporter.domain.observations import GpuReading
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.errors import BadInputError
 
@@ -32,7 +32,7 @@ class Reading:
     millijoules: int
 
 
-def reading_of(sample: GpuSample) -> Reading | None:
+def reading_of(sample: GpuReading) -> Reading | None:
     """Return a sample's counter; None where the device has none."""
     if sample.energy_joules is None:
         return None
@@ -67,13 +67,15 @@ class Drawn:
         is the difference of what was drawn up to its two ends.
         """
         inside = self.span.clip(window)
-        if inside is None:
-            return 0
-        return self._up_to(inside.end_ns) - self._up_to(inside.start_ns)
+        return 0 if inside is None else self.between(inside.start_ns, inside.end_ns)
 
-    def _up_to(self, at_ns: int) -> int:
-        elapsed_ns = at_ns - self.span.start_ns
-        return self.millijoules * elapsed_ns // self.span.length_ns
+    def between(self, start_ns: int, end_ns: int) -> int:
+        """Return the energy between two instants of the span; see ``within``."""
+        first_ns, length_ns = self.span.start_ns, self.span.length_ns
+        return (
+            self.millijoules * (end_ns - first_ns) // length_ns
+            - self.millijoules * (start_ns - first_ns) // length_ns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ class Energy:
 
     def __add__(self, other: Energy) -> Energy:
         """Return both together; None and a measured zero are a measured zero."""
-        known = [
-            one for one in (self.millijoules, other.millijoules) if one is not None
-        ]
+        known = self.millijoules
+        if other.millijoules is not None:
+            known = other.millijoules + (known or 0)
         return Energy(
-            sum(known) if known else None,
+            known,
             self.measured_gpu_ns + other.measured_gpu_ns,
             self.unknown_gpu_ns + other.unknown_gpu_ns,
             self.integrated_millijoules + other.integrated_millijoules,

@@ -39,6 +39,8 @@ class Slots:
 
     def within(self, span: Span) -> int:
         """Return how many nanoseconds of *span* these slots hold."""
+        if self.end - self.start == self.of:
+            return span.length_ns
         return self._before(span.end_ns) - self._before(span.start_ns)
 
     def _before(self, at_ns: int) -> int:
