@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from goodput_exporter.domain.energy_meter import EnergyPart, NodeMeter
 from goodput_exporter.domain.gpu_holdings import FreePart, GpuHoldings
 from goodput_exporter.domain.gpu_stands import NodeStand
-from goodput_exporter.domain.observations import GpuLost, GpuSample
+from goodput_exporter.domain.observations import GpuLost, GpuReading
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.services.cluster_gpus import ClusterGpus
 from goodput_exporter.services.naming import Naming
 from goodput_exporter.services.sharding import Shard
 from goodput_exporter.sources.workloads.tracker import Tracker
-from goodput_exporter.wire.kinds import KINDS, OF_GPUS, Observation
+from goodput_exporter.wire.kinds import KINDS, Observation
 from goodput_exporter.wire.tables import decode_tables, encode_tables
 from tests.fakes.snapshots import gpu_lost, gpu_sample
 
-UNSENT = {each.name for each in fields(GpuSample)} - set(OF_GPUS)
+SENT = tuple(each.name for each in fields(GpuReading))
 NODE = "node-0"
 
 
@@ -62,7 +62,7 @@ def booked(
     naming = Naming(tracker, Shard(), cluster="c", namespace="ns")
     naming.named(seen, NODE, 0)
     words = [word for each in seen for word in gpus.hear(NODE, [each])]
-    meter.hear(each for each in seen if isinstance(each, GpuSample))
+    meter.hear(each for each in seen if isinstance(each, GpuReading))
     return words, meter.written(), dict(naming.gpu_names)
 
 
@@ -76,16 +76,15 @@ def test_what_is_left_out_of_a_push_changes_no_book(seen: list[Observation]) -> 
 
 
 def test_only_what_no_aggregator_reads_is_left_out() -> None:
-    """What is sent is as it was; the rest is as if nobody had measured it."""
+    """What is sent is as it was; the rest is not there, even for who passes it on."""
     sample = gpu_sample(3, busy_ratio=0.5, unsupported=frozenset({"mig"}))
     lost = GpuLost(1, 2, "GPU-1", 15, "lost")
 
     found = decode_tables(encode_tables([sample, lost], is_needed_only=True))
 
-    bare = GpuSample(3, sample.uuid, sample.name, sample.at_ns)
-    kept = {name: getattr(sample, name) for name in OF_GPUS}
-    assert found.observations == [replace(bare, **kept), lost]
-    assert {n for n in UNSENT if getattr(bare, n) != getattr(sample, n)}
+    kept = GpuReading(**{name: getattr(sample, name) for name in SENT})
+    again = decode_tables(encode_tables(found.observations)).observations
+    assert found.observations == again == [kept, lost]
     assert all(kind.required <= set(kind.needed.names) for kind in KINDS.values())
 
 
@@ -96,5 +95,5 @@ def test_instants_of_what_is_sent_are_moved_like_all_others() -> None:
     data = encode_tables([sample], is_needed_only=True)
     (moved,) = decode_tables(data, shift_ns=-7).observations
 
-    assert isinstance(moved, GpuSample)
+    assert isinstance(moved, GpuReading)
     assert moved.at_ns == sample.at_ns - 7

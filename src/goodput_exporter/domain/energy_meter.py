@@ -18,7 +18,7 @@ from goodput_exporter.domain.energy import (
     Drawn,
 )
 from goodput_exporter.domain.energy_line import Line
-from goodput_exporter.domain.observations import GpuSample
+from goodput_exporter.domain.observations import GpuReading
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 
 PART_NS: Final = 600 * NS_PER_SECOND
@@ -97,7 +97,7 @@ class NodeMeter:
     _newest: int = 0
     _changed: set[int] = field(default_factory=set)
 
-    def hear(self, samples: Iterable[GpuSample]) -> None:
+    def hear(self, samples: Iterable[GpuReading]) -> None:
         """
         Take samples, those of each GPU in the order in which they were taken.
 
@@ -232,7 +232,7 @@ class NodeMeter:
         self._changed.add(start_ns)
 
 
-def tip_of(sample: GpuSample) -> Tip | None:
+def tip_of(sample: GpuReading) -> Tip | None:
     """
     Return what a sample says of energy.
 

@@ -26,7 +26,7 @@ from goodput_exporter.domain.gpu_stands import (
     gpu_stand,
 )
 from goodput_exporter.domain.holdings import Attributed, Holding
-from goodput_exporter.domain.observations import GpuLost, GpuObservation, GpuSample
+from goodput_exporter.domain.observations import GpuLost, GpuObservation, GpuReading
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.slots import WHOLE
 
@@ -144,14 +144,14 @@ def trouble_of(seen: GpuObservation | None) -> Hold | None:
     """Return what is wrong with a GPU; None is nothing."""
     if seen is None:
         return MISSING
-    if isinstance(seen, GpuSample) or seen.reason == "paused":
+    if isinstance(seen, GpuReading) or seen.reason == "paused":
         return None
     return Hold(Category.UNAVAILABLE, REASON_OF.get(seen.reason, Reason.ERROR))
 
 
 def model_of(seen: GpuObservation | None, known: str | None) -> str:
     """Return NVML's name of a GPU, or what was known of it before."""
-    return seen.name if isinstance(seen, GpuSample) else known or ""
+    return seen.name if isinstance(seen, GpuReading) else known or ""
 
 
 class Looks:

@@ -261,15 +261,33 @@ class GpuHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class GpuSample:
+class GpuReading:
+    """
+    What the books of a cluster are made of, of one GPU that answers.
+
+    Args:
+        index: NVML's index, which may change over a reboot; *uuid* does not.
+        energy_joules: Since the driver was loaded; None where it is not known.
+        unsupported: Fields of a ``GpuSample`` that this device or driver lacks.
+    """
+
+    index: int
+    uuid: str
+    name: str
+    at_ns: int
+    power_watts: float | None = None
+    energy_joules: float | None = None
+    unsupported: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSample(GpuReading):
     """
     One GPU at one instant; what the device does not support is None.
 
     Args:
-        index: NVML's index, which may change over a reboot; *uuid* does not.
         busy_ratio: Share of the sample period with at least one kernel resident.
         memory_busy_ratio: Share of it in which memory was read or written.
-        energy_joules: Since the driver was loaded.
         memory_temperature_celsius: Of its memory; None on most boards.
         pcie_sent_rate, pcie_received_rate: Bytes per second; read by opt-in only.
         sm_active_ratio, tensor_active_ratio, dram_active_ratio: GPM's, by opt-in:
@@ -279,25 +297,17 @@ class GpuSample:
         processes: Host pids of compute processes; read by opt-in only.
         health: The newest counters of errors and wear.
         mig: None where MIG is off or unknown.
-        unsupported: Fields that this device or driver does not have.
         refused: Fields whose value cannot be, so that it was not taken.
         took_ns: How long the driver took to answer this sample.
     """
 
-    index: int
-    uuid: str
-    name: str
-    at_ns: int
     busy_ratio: float | None = None
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
-    power_watts: float | None = None
     power_limit_watts: float | None = None
-    energy_joules: float | None = None
     temperature_celsius: int | None = None
     sm_clock_hertz: int | None = None
     memory_clock_hertz: int | None = None
-    unsupported: frozenset[str] = field(default_factory=frozenset)
     memory_busy_ratio: float | None = None
     memory_temperature_celsius: int | None = None
     pcie_sent_rate: int | None = None
@@ -377,5 +387,5 @@ class GpuInventory:
         return max(self.on_bus or 0, self.visible + len(self.missing))
 
 
-GpuObservation = GpuSample | GpuLost
+GpuObservation = GpuReading | GpuLost
 RunObservation = RankReport | RankExited

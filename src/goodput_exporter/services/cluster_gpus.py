@@ -17,7 +17,7 @@ from goodput_exporter.domain.gpu_looks import (
 )
 from goodput_exporter.domain.gpu_stands import NodeStand
 from goodput_exporter.domain.holdings import Attributed, Holding
-from goodput_exporter.domain.observations import GpuLost, GpuObservation, GpuSample
+from goodput_exporter.domain.observations import GpuLost, GpuObservation, GpuReading
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import BadInputError
 from goodput_exporter.sources.workloads.pods import PodRecord
@@ -57,7 +57,7 @@ class ClusterGpus:
         samples: list[GpuObservation] = []
         node = self._nodes.get(name)
         for each in observations:
-            if isinstance(each, GpuSample | GpuLost) and each.uuid is not None:
+            if isinstance(each, GpuReading | GpuLost) and each.uuid is not None:
                 samples.append(each)
             elif isinstance(each, GpuHoldings):
                 node = node or self._node(name)

@@ -20,7 +20,7 @@ from goodput_exporter.domain.energy import LONGEST_GAP_NS, Drawn, Energy
 from goodput_exporter.domain.energy_meter import EnergyPart, NodeMeter
 from goodput_exporter.domain.energy_totals import NOBODY, EnergyTotals
 from goodput_exporter.domain.gpu_bookings import GpuBooking, Kind
-from goodput_exporter.domain.observations import GpuSample
+from goodput_exporter.domain.observations import GpuReading
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.errors import GoodputError, LedgerError
@@ -92,7 +92,7 @@ class EnergyBookkeeper:
 
     def take(self, node: str, observations: Iterable[object], now_ns: int) -> None:
         """Take the samples of one node's GPUs among what was observed there."""
-        samples = [one for one in observations if isinstance(one, GpuSample)]
+        samples = [one for one in observations if isinstance(one, GpuReading)]
         if not samples:
             return
         if node not in self._meters:

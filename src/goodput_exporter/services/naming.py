@@ -11,7 +11,7 @@ from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.fold import Observation
 from goodput_exporter.domain.observations import (
     Delivered,
-    GpuSample,
+    GpuReading,
     RankExited,
     RankReport,
 )
@@ -156,7 +156,7 @@ class Naming:
                     found.append(Delivered(node, each.through_ns))
                 case Evidence():
                     found.append(each)
-                case GpuSample():
+                case GpuReading():
                     if self.gpu_names.get(each.uuid) != each.name:
                         self.gpu_names = {**self.gpu_names, each.uuid: each.name}
                 case _:

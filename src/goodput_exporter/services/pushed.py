@@ -7,7 +7,7 @@ from typing import Final
 
 from goodput_exporter.config import Settings
 from goodput_exporter.domain.node_view import IngestView
-from goodput_exporter.domain.observations import GpuSample
+from goodput_exporter.domain.observations import GpuReading
 from goodput_exporter.ingest.app import beside, ingest_app
 from goodput_exporter.ingest.at_once import AtOnce
 from goodput_exporter.ingest.inbox import Inbox
@@ -62,7 +62,7 @@ class Pushed:
         for delivery in drained.deliveries:
             told = delivery.observations
             journal.take((o for o in told if isinstance(o, OF_RUNS)), delivery.agent)
-            names = {o.uuid: o.name for o in told if isinstance(o, GpuSample)}
+            names = {o.uuid: o.name for o in told if isinstance(o, GpuReading)}
             self.gpu_names.update(names)
         return drained.meta
 

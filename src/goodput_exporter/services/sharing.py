@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from goodput_exporter.domain.observations import GpuSample
+from goodput_exporter.domain.observations import GpuReading
 from goodput_exporter.domain.spans import NS_PER_SECOND
 from goodput_exporter.errors import ConfigError
 from goodput_exporter.wire.kinds import OF_RUNS, Observation
@@ -61,7 +61,7 @@ class Share:
 
     def _names(self, one: Observation) -> bool:
         """Tell whether a GPU's model was not told for a while."""
-        if not isinstance(one, GpuSample):
+        if not isinstance(one, GpuReading):
             return False
         told_ns = self._named_ns.get(one.uuid)
         if told_ns is not None and 0 <= one.at_ns - told_ns < NAMED_EVERY_NS:

@@ -26,6 +26,7 @@ from goodput_exporter.domain.observations import (
     Delivered,
     GpuInventory,
     GpuLost,
+    GpuReading,
     GpuSample,
     RankExited,
     RankReport,
@@ -37,7 +38,7 @@ Observation = (
     RankReport
     | RankExited
     | Delivered
-    | GpuSample
+    | GpuReading
     | GpuLost
     | GpuInventory
     | GpuHoldings
@@ -48,12 +49,6 @@ Observation = (
 
 OF_RUNS: Final = (RankReport, RankExited, Delivered, Evidence)
 """What books of runs are made of; the rest is for a book of GPUs."""
-
-OF_GPUS: Final = (
-    "index", "uuid", "name", "at_ns", "power_watts", "energy_joules", "unsupported",
-)  # fmt: skip
-"""What an aggregator reads of a GPU's sample: which one it is, that it answers, and its
-energy. The rest is on its node's own page, and would be nine tenths of a push."""
 
 Row = tuple[Any, ...]
 """The values of one observation, in the order of its kind's names."""
@@ -123,34 +118,34 @@ class Kind:
         return self.whole if names == self.whole.names else None
 
 
-def kind(name: str, of: type[Any], needed: tuple[str, ...] = ()) -> Kind:
+def kind(name: str, of: type[Any], needed: type[Any] | None = None) -> Kind:
     """
     Read the shapes of a kind off the domain's class.
 
     Args:
         name: What it is called on the wire.
         of: The domain's class.
-        needed: What an aggregator reads of it, in the order of the fields; empty is
-            all. Every field without a default is among them.
+        needed: The class that *of* is built on and that aggregators read; None is all.
+            It has every field of *of* without a default.
     """
-    hints = {
-        name: bounded(hint, DATED if name in INSTANTS else WHOLE)
-        for name, hint in get_type_hints(of).items()
-    }
-    known = [each for each in fields(of) if each.init]
-    names = tuple(each.name for each in known)
-    whole = _shape(of, names, hints)
+    hints = _bounded_hints(of)
+    whole = shape_of(of)
     return Kind(
         name=name,
         type=of,
         hints=MappingProxyType(hints),
-        required=frozenset(each.name for each in known if _is_required(each)),
+        required=frozenset(
+            each.name for each in fields(of) if each.init and _is_required(each)
+        ),
         whole=whole,
-        needed=_shape(of, needed, hints) if needed else whole,
+        needed=whole if needed is None else shape_of(needed),
     )
 
 
-def _shape(of: type[Any], names: tuple[str, ...], hints: dict[str, Any]) -> Shape:
+def shape_of(of: type[Any]) -> Shape:
+    """Return the shape of rows with every field of a class, in its order."""
+    hints = _bounded_hints(of)
+    names = tuple(each.name for each in fields(of) if each.init)
     row = tuple.__class_getitem__(tuple(hints[each] for each in names))
     parts = {
         at: kinds for at, each in enumerate(names) if (kinds := parts_of(hints[each]))
@@ -158,7 +153,7 @@ def _shape(of: type[Any], names: tuple[str, ...], hints: dict[str, Any]) -> Shap
     return Shape(
         names=names,
         row_of=attrgetter(*names),
-        make=maker_of(of, names),
+        make=maker_of(of),
         rows=msgspec.msgpack.Decoder(list.__class_getitem__(row)),
         row=msgspec.msgpack.Decoder(row),
         dated=tuple(
@@ -168,6 +163,13 @@ def _shape(of: type[Any], names: tuple[str, ...], hints: dict[str, Any]) -> Shap
         ),
         parts=tuple(parts),
     )
+
+
+def _bounded_hints(of: type[Any]) -> dict[str, Any]:
+    return {
+        name: bounded(hint, DATED if name in INSTANTS else WHOLE)
+        for name, hint in get_type_hints(of).items()
+    }
 
 
 def bounded(hint: Any, whole: Meta) -> Any:  # noqa: ANN401 - a hint may be anything
@@ -244,7 +246,9 @@ KINDS: Final = MappingProxyType(
             kind("report", RankReport),
             kind("exit", RankExited),
             kind("delivered", Delivered),
-            kind("gpu", GpuSample, needed=OF_GPUS),
+            # The rest of a sample is on its node's own page; it would be four fifths
+            # of a push.
+            kind("gpu", GpuSample, needed=GpuReading),
             kind("gpu_lost", GpuLost),
             kind("gpu_inventory", GpuInventory),
             kind("gpu_holdings", GpuHoldings),
@@ -253,4 +257,6 @@ KINDS: Final = MappingProxyType(
         )
     }
 )
-KIND_OF: Final = MappingProxyType({each.type: each for each in KINDS.values()})
+KIND_OF: Final = MappingProxyType(
+    {each.type: each for each in KINDS.values()} | {GpuReading: KINDS["gpu"]}
+)

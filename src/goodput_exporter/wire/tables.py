@@ -96,7 +96,8 @@ def encode_tables(
         if known is None:
             msg = f"{of.__name__} does not travel; give it a line in wire.kinds.KINDS"
             raise BadInputError(msg)
-        shape = known.needed if is_needed_only else known.whole
+        is_whole = of is known.type and not is_needed_only
+        shape = known.whole if is_whole else known.needed
         tables.append((known.name, shape.names, [*map(shape.row_of, neighbours)]))
     try:
         return _encoder.encode(tables)
@@ -239,14 +240,15 @@ def _mover(dated: Sequence[str], shift_ns: int) -> Change | None:
     """Return what moves the instants of a value that is made of a whole row."""
     if not shift_ns:
         return None
+    put = object.__setattr__
 
     def move(value: Any) -> None:  # noqa: ANN401 - of any kind
         for name in dated:
             each = getattr(value, name)
             if isinstance(each, int):
-                setattr(value, name, each + shift_ns)
+                put(value, name, each + shift_ns)
             elif each:
-                setattr(value, name, shifted(each, shift_ns))
+                put(value, name, shifted(each, shift_ns))
 
     return move
 
