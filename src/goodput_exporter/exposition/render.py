@@ -49,9 +49,10 @@ class MetricsPage:
             for group in groups
         ]
         self._own = Table[PageFacts](PAGE, lambda _: (), self.isolation)
-        self._latest = b""
+        self._latest: tuple[int, bytes] = (0, b"")  # numbered, from 1 on
         self._room = 2**17  # glibc's own bound at the start
-        self._packed: tuple[bytes, bytes] = (b"", gzip.compress(b"", mtime=0))
+        # By the page's number: the page itself would stay until the next scrape.
+        self._packed: tuple[int, bytes] = (0, gzip.compress(b"", mtime=0))
         self._packing = Lock()
 
     def render(self, snapshot: Snapshot) -> bytes:
@@ -70,9 +71,10 @@ class MetricsPage:
             errors=dict(self.isolation.errors),
         )
         parts.extend(self._own.render((facts,))[0])
-        self._latest = _page(parts)
-        self._keep_room(len(self._latest))
-        return self._latest
+        page = _page(parts)
+        self._latest = (self._latest[0] + 1, page)
+        self._keep_room(len(page))
+        return page
 
     def _table(
         self, group: Group[Any], table: Table[Any], snapshot: Snapshot
@@ -104,15 +106,15 @@ class MetricsPage:
 
     def latest(self) -> bytes:
         """Return the latest page; empty before the first tick."""
-        return self._latest
+        return self._latest[1]
 
     def latest_gzip(self) -> bytes:
         """Return the latest page compressed; packed once, when first asked for."""
         with self._packing:
-            page = self._latest
-            if self._packed[0] is not page:
+            number, page = self._latest
+            if self._packed[0] != number:
                 packed = gzip.compress(page, compresslevel=GZIP_LEVEL, mtime=0)
-                self._packed = (page, packed)
+                self._packed = (number, packed)
             return self._packed[1]
 
 
