@@ -182,6 +182,8 @@ class Replica:
     def _change(self) -> None:
         """Begin to lead, or cease to, as the Lease says."""
         is_leader = self._leading.is_leader
+        if not is_leader:
+            self._trouble = ""  # of a ledger that is another's to open now
         if self._books is not None and not is_leader:
             _log.warning("this replica leads no more; %s does", self._leading.leader)
             self._label.want(is_leader=False)
