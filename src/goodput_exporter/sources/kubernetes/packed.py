@@ -1,4 +1,4 @@
-"""Objects that are kept as the bytes of their JSON, without what nobody reads."""
+"""Objects that are kept as bytes, MessagePack of the fields that anybody reads."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ import msgspec
 from goodput_exporter.sources.kubernetes.lean import Object
 
 # A pod of 7 KB takes 5.6 KB as structs, most of it the heads of short strings, and
-# 1.6 KB as text. JSON and not MessagePack: a whole number may have any length in it.
+# 1.4 KB so; as JSON it took 1.7 and a fifth more time.
 
 
 class Packed(msgspec.Struct, frozen=True, gc=False):
     """
-    One object as text.
+    One object as bytes.
 
     Args:
-        text: Its JSON, of the fields that its struct has.
+        body: MessagePack of the fields that its struct has, named as in the API.
         read: Makes the struct of it.
     """
 
-    text: bytes
+    body: bytes
     read: Callable[[bytes], Object]
 
 
 Kept: TypeAlias = Packed | Object
-"""What nests too deeply to be written again is kept as it is."""
+"""What cannot be packed is kept as it is."""
 
-_WRITER: Final = msgspec.json.Encoder()
-_FIELDS: Final = msgspec.json.Decoder(dict[str, object])
+_WRITER: Final = msgspec.msgpack.Encoder()
+_FIELDS: Final = msgspec.msgpack.Decoder(dict[str, object])
 
 
 def packed(found: Object, read: Callable[[bytes], Object]) -> Kept:
     """
-    Return an object as text.
+    Return an object as bytes.
+
+    It stays as it is where it nests as deeply as can just be read, or has whole
+    numbers of more than 64 bits, which JSON allows.
 
     Args:
         found: The object.
-        read: Makes the object's struct of its text.
+        read: Makes the object's struct of its bytes.
     """
     try:
         return Packed(_WRITER.encode(found), read)
-    except RecursionError:
+    except (OverflowError, RecursionError):
         return found
 
 
 def unpacked(kept: Kept) -> Object:
     """Return the object, a new one each time where it was packed."""
-    return kept.read(kept.text) if isinstance(kept, Packed) else kept
+    return kept.read(kept.body) if isinstance(kept, Packed) else kept
 
 
 def plain_fields(kept: Kept) -> dict[str, object]:
     """Return the object's fields as the API names them."""
     if isinstance(kept, Packed):
-        return _FIELDS.decode(kept.text)
+        return _FIELDS.decode(kept.body)
     fields: dict[str, object] = msgspec.to_builtins(kept)
     return fields

@@ -37,7 +37,7 @@ class Store(Generic[T]):
     def __init__(self, kind: Kind[T]) -> None:
         self._kind = kind
         self._api_version = kind.api_version(kind.versions[0])
-        self._read = msgspec.json.Decoder(kind.type).decode
+        self._read = msgspec.msgpack.Decoder(kind.type).decode
         self._held: dict[str, Held] = {}
         self.read = 0
         self.left_out = 0

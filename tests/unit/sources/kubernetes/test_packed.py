@@ -1,4 +1,4 @@
-"""Objects kept as text are what was read; what is cut out of them nobody reads."""
+"""Objects kept as bytes are what was read; what is cut out of them nobody reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_what_is_packed_is_what_was_read(kind: str) -> None:
     """Whatever is odd in it; as a struct, and as plain JSON."""
     dice = random.Random(kind)  # noqa: S311 - the same objects every time, no secret
     reader = Reader(KINDS[kind].type)
-    read = msgspec.json.Decoder(KINDS[kind].type).decode
+    read = msgspec.msgpack.Decoder(KINDS[kind].type).decode
     rows = [mutated(HONEST[kind], at, dice) for at in PLACES[kind]]
 
     for found in reader.page(page_of(kind, [*rows, HONEST[kind]]), "GET").found:
