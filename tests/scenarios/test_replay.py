@@ -6,6 +6,7 @@ import io
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from goodput_exporter.ledger.recorder import Bounds
 from goodput_exporter.ledger.store import open_ledger
 from goodput_exporter.services import ledger_replay
 from goodput_exporter.services.replaying import Refolded, booked, require_kept
+from tests.fakes.deaths import dies_before
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.ranks import Rank, ns
 from tests.fakes.recorded import Recorded
@@ -183,6 +185,24 @@ def test_a_replay_under_the_same_rules_differs_in_nothing(
 
         assert status == 0
         assert said.endswith("the same\n180 ticks\n")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return what is in a folder, without the memory that readers of SQLite share."""
+    found = [file for file in folder.rglob("*") if file.is_file()]
+    return {file: file.read_bytes() for file in found if file.suffix != ".sqlite-shm"}
+
+
+def test_a_replay_changes_no_file_so_that_a_kill_leaves_none_half_done(
+    kept: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """What it adds up is in memory: it neither makes a name nor writes to a file."""
+    before = contents(tmp_path)
+
+    was_killed = dies_before(0, tmp_path, partial(replay, *kept))
+
+    assert not was_killed
+    assert contents(tmp_path) == before
 
 
 def test_a_replay_prints_what_another_rule_changes(kept: tuple[Path, Path]) -> None:
