@@ -5,15 +5,17 @@ Prints medians and ranges of interleaved rounds of CPU time; asserts nothing.
 
 - parse text: prometheus_client's own parser on a node's page of 320 values, which
   is what an aggregator that scrapes its agents would do for each of them.
-- read + take: the same values as one batch, unpacked, read into the domain's
-  observations, held against the sender's marks, committed and acknowledged.
-- encode: what that batch costs the agent.
-- ASGI and FastAPI: the whole aggregator under uvicorn, 32 agents on kept connections,
+- read + take: what an agent pushes of these GPUs, read into the domain's
+  observations, held against the sender's marks, committed and acknowledged. Of the
+  320 values that is 112: the aggregator reads no others.
+- read + take, 320 values: the same with all of them, as an older agent sends it.
+- encode: what a batch costs the agent.
+- aggregator and FastAPI: the whole server under uvicorn, 32 agents on kept connections,
   its CPU time per push; both on uvloop and httptools where these are installed. The
   FastAPI route reads the same values as JSON with pydantic, as an ordinary one would,
   and commits nothing.
-- ASGI, training node: the same with 16 ranks' reports beside the 16 GPUs.
-- ASGI, another shard: the ranks' reports alone, as all shards but the first get them.
+- aggregator, training node: the same with 16 ranks' reports beside the 16 GPUs.
+- aggregator, another shard: the ranks' reports alone, as shards but the first get them.
 - catch-up: an hour of 16 ranks and 16 GPUs, one tick a second, spooled while the
   aggregator was away; wall time to send all of it over loopback, group commits of a
   real ledger's pace (one a second) left out and counted beside it.
@@ -41,12 +43,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from goodput_exporter.ingest.inbox import Inbox
 from goodput_exporter.ingest.limits import Limits
-from goodput_exporter.ingest.reading import frames_of, read
+from goodput_exporter.ingest.reading import Letter, frames_of
 from goodput_exporter.ingest.senders import Sender
 from goodput_exporter.ledger.spool.spool import Spool
 from goodput_exporter.services.courier import HttpCourier
 from goodput_exporter.services.push import Pusher
-from goodput_exporter.services.web import collect_seldom
+from goodput_exporter.services.web import collect_seldom, compiled
 from goodput_exporter.wire.answers import PATH
 from goodput_exporter.wire.frames import CONTENT_TYPE, encode_frame
 from tests.fakes.aggregator import Books, Desk, Hands, committing, serving
@@ -116,18 +118,18 @@ def encode(count: int) -> float:
     return (time.process_time() - began) / count * US
 
 
-def read_and_take(count: int) -> float:
+def read_and_take(count: int, *, is_needed_only: bool = True) -> float:
     """Return microseconds to read, apply and acknowledge a batch."""
-    bodies = [batch(number) for number in range(1, count + 1)]
+    bodies = [
+        batch(number, is_needed_only=is_needed_only) for number in range(1, count + 1)
+    ]
     inbox, sender = Inbox({}), Sender("bench")
     latest: dict[str, Any] = {}
     began = time.process_time()
     for start in range(0, count, 100):
         for body in bodies[start : start + 100]:
             for frame in frames_of(body, sender):
-                delivery = read(frame, 0).delivery
-                if delivery is not None:
-                    inbox.take(delivery)
+                inbox.take(Letter(frame, 0))
         for each in inbox.drain().deliveries:
             latest[each.node] = each.observations
         inbox.settle(is_committed=True)
@@ -194,11 +196,13 @@ def as_json(number: int) -> bytes:
 
 def serve(kind: str, pipe: Connection) -> None:
     """Run one of the servers; tell its port, and its CPU time when asked."""
-    if kind == "asgi":
+    if kind == "ours":
         collect_seldom()
     desk = Desk(limits=NO_LIMITS)
-    app = desk.app if kind == "asgi" else fastapi_app()
-    with serving(app) as port, committing_often(desk.inbox):
+    is_ours = kind == "ours"
+    app = desk.app if is_ours else fastapi_app()
+    engine = compiled(desk.ingest.at_once if is_ours else None)
+    with serving(app, engine=engine) as port, committing_often(desk.inbox):
         pipe.send(port)
         while pipe.recv() == "cpu":
             pipe.send(time.process_time())
@@ -242,7 +246,7 @@ def server(kind: str) -> Iterator[tuple[int, Callable[[], float]]]:
 
 def served(kind: str, body_of: Callable[[int], bytes], count: int) -> float:
     """Return a server's CPU microseconds per push, from many agents at once."""
-    kinds = {"asgi": CONTENT_TYPE, "fastapi": "application/json"}
+    kinds = {"ours": CONTENT_TYPE, "fastapi": "application/json"}
     bodies = [body_of(number + 1) for number in range(count)]
     with server(kind) as (port, cpu):
         asyncio.run(flood(port, kinds[kind], bodies[:AGENTS]))
@@ -302,10 +306,13 @@ def catch_up() -> tuple[float, int, int, float]:
 ROWS: dict[str, Callable[[int], float]] = {
     "parse text": parse_text,
     "read + take": read_and_take,
+    "read + take, 320 values": partial(read_and_take, is_needed_only=False),
     "encode": encode,
-    "ASGI on uvicorn": partial(served, "asgi", batch),
-    "ASGI, training node": partial(served, "asgi", partial(batch, ranks=16)),
-    "ASGI, another shard": partial(served, "asgi", partial(batch, ranks=16, gpus=0)),
+    "aggregator": partial(served, "asgi", batch),
+    "aggregator, training node": partial(served, "asgi", partial(batch, ranks=16)),
+    "aggregator, another shard": partial(
+        served, "asgi", partial(batch, ranks=16, gpus=0)
+    ),
     "FastAPI on uvicorn": partial(served, "fastapi", as_json),
 }
 
@@ -324,17 +331,19 @@ def main() -> None:
     for name, us in spent.items():
         middle = median(us)
         say(
-            f"{name:24}{middle:9.1f} us per push ({min(us):.1f} to {max(us):.1f})"
+            f"{name:26}{middle:9.1f} us per push ({min(us):.1f} to {max(us):.1f})"
             f"{US / middle:12,.0f} a second and core"
         )
     middles = {name: median(us) for name, us in spent.items()}
     a_second = NODES / EVERY_SECONDS
-    say(f"320 values: a page {len(page())} bytes, a batch {len(batch(1))}")
-    ratio = middles["parse text"] / middles["read + take"]
-    say(f"parse text / read + take: {ratio:.0f}x")
-    ratio = middles["FastAPI on uvicorn"] / middles["ASGI on uvicorn"]
-    say(f"FastAPI on uvicorn / ASGI on uvicorn: {ratio:.1f}x")
-    for name in ("ASGI on uvicorn", "ASGI, training node"):
+    whole = batch(1, is_needed_only=False)
+    say(f"320 values: a page {len(page())} bytes, a batch {len(whole)}")
+    say(f"what an aggregator reads of them: a batch {len(batch(1))} bytes")
+    for name in ("read + take", "read + take, 320 values"):
+        say(f"parse text / {name}: {middles['parse text'] / middles[name]:.0f}x")
+    ratio = middles["FastAPI on uvicorn"] / middles["aggregator"]
+    say(f"FastAPI on uvicorn / aggregator: {ratio:.1f}x")
+    for name in ("aggregator", "aggregator, training node"):
         share = middles[name] * a_second / US
         say(f"{NODES:,} nodes every {EVERY_SECONDS} s, {name}: {share:.0%} of a core")
     took, batches, size, requests = catch_up()
