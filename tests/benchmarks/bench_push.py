@@ -308,10 +308,10 @@ ROWS: dict[str, Callable[[int], float]] = {
     "read + take": read_and_take,
     "read + take, 320 values": partial(read_and_take, is_needed_only=False),
     "encode": encode,
-    "aggregator": partial(served, "asgi", batch),
-    "aggregator, training node": partial(served, "asgi", partial(batch, ranks=16)),
+    "aggregator": partial(served, "ours", batch),
+    "aggregator, training node": partial(served, "ours", partial(batch, ranks=16)),
     "aggregator, another shard": partial(
-        served, "asgi", partial(batch, ranks=16, gpus=0)
+        served, "ours", partial(batch, ranks=16, gpus=0)
     ),
     "FastAPI on uvicorn": partial(served, "fastapi", as_json),
 }
