@@ -394,3 +394,18 @@ def test_a_hello_that_comes_late_restates_the_outage() -> None:
     assert story.settled()["down"] == 40
     assert story.settled()["initializing"] == 5 + 40
     assert books_close(story)
+
+
+def test_that_the_first_new_step_was_slow_is_nobodys_cost_even_if_it_is_lost() -> None:
+    """It is progress as the rest of the step is; what loses it is the next crash."""
+    first = Rank(inc="a" * 16, pid=1).init(5).steps(0, 3, each=10).cut(5)
+    second = Rank(inc="b" * 16, pid=2, begins_s=60).init(5).declare(-1)
+    second.steps(0, 3, each=10).steps(4, 4, each=14).cut(6)
+    third = Rank(inc="c" * 16, pid=3, begins_s=150).init(5).declare(3)
+    story = tell(first, second, third.steps(4, 9, each=10).bye(), rules=PINNED)
+
+    restart, loss = story.fold.incidents
+    assert RunState.SLOW not in restart.gpu_ns
+    assert loss.settled_ns[RunState.LOST] == ns(14)
+    assert story.fold.book.settled.bad_gpu_ns[Cause.NONE] == ns(5)
+    assert books_close(story)

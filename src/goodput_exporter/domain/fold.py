@@ -300,8 +300,10 @@ def emit(
     context = context_of(fold)
     if named is not None and named.context is not None:
         context = named.context
-    # Progress is nobody's cost, not even the first step after an interruption.
-    incident = context.incident if is_bad(state) else None
+    # Progress is nobody's cost, not even the first step after an interruption, and
+    # not that it was slow.
+    is_cost = is_bad(state) and state is not RunState.SLOW
+    incident = context.incident if is_cost else None
     cause = cause_of(fold, incident)
     if state is RunState.STALLED and incident is None:
         cause = Cause.HANG
