@@ -16,6 +16,7 @@ from goodput_exporter.domain.observations import (
     RankReport,
     RunObservation,
 )
+from goodput_exporter.domain.rewinding import unbooked, unnamed
 from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import NS_PER_SECOND
@@ -146,8 +147,7 @@ class Observer:
 
     def open_ns(self) -> int:
         """Return how much step time before the line has no name yet."""
-        held = sum(s.length_ns for h in self.fold.steps.held for s in h.spans)
-        return self.fold.steps.open_ns + held
+        return sum(s.length_ns for s in unbooked(self.fold, unnamed(self.fold)))
 
     def conserves(self) -> bool:
         """Tell whether the book, the entries and the clock agree to the nanosecond."""

@@ -635,8 +635,8 @@ EVIDENCE = (
     _(
         "14",
         "late evidence is thrown away",
-        "book",
-        "inside = segment.span.clip(span) if segment.state is blind else None",
+        "telling_again",
+        "inside = known.span.clip(segment.span)",
         "inside = None",
         of.a_silence,
     ),

@@ -171,8 +171,12 @@ class Retelling:
             self._by_state[part.state].remove(part)
             gpu_ns -= part.gpu_ns
             if move.to_state != OUTSIDE_THE_BOOK:
-                part.state = part.kept = RunState(move.to_state)
+                part.state = RunState(move.to_state)
+                part.kept = move.kept_as or part.state
+                part.first_step, part.last_step = move.first_step, move.last_step
                 self._shelve(part)
+                if part.kept in LOSABLE:
+                    self._keep(part)
         self.unplaced_gpu_ns += abs(gpu_ns)
 
     def _cut(self, step: int, told_gpu_ns: int | None, due: Due) -> None:

@@ -17,6 +17,13 @@ from goodput_exporter.domain.late import fill_blind
 from goodput_exporter.domain.life import Life, born
 from goodput_exporter.domain.observations import ModelFacts, RankExited, RankReport
 from goodput_exporter.domain.placing import place
+from goodput_exporter.domain.rewinding import (
+    follow_pods,
+    hear_late,
+    rewind,
+    see_again,
+    settle_doubts,
+)
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.states import RunState
 from goodput_exporter.domain.tiling import count_late, lay
@@ -50,10 +57,11 @@ def advance(
         judged_ns = hold_ns if is_in_time else patient_ns
     _hear_all(fold, hold_ns, rules)
     _look_all(fold, hold_ns)
+    rewind(fold)
     if not fold.lives and fold.line_ns is None and not fold.turns:
         return
     decided_ns = _decided(fold, patient_ns, judged_ns, rules)
-    line_ns = min(hold_ns, decided_ns)
+    line_ns = max(fold.passed_ns, min(hold_ns, decided_ns))
     for life in fold.lives.values():
         if life.said_bye and life.is_alive:
             extend(life, line_ns, fold.durations, rules)
@@ -61,13 +69,18 @@ def advance(
         lay(fold, change.at_ns, rules, until=Until.STOP)
         count_late(fold, change.at_ns, rules)
         if change.placement is None:
+            see_again(fold)
             turn(fold, change, rules)
         else:
+            follow_pods(fold, change.placement)
             place(fold, change.placement, rules)
     if fold.line_ns is not None and line_ns > fold.line_ns:
         # What is only shown may be as new as it gets; what is booked stays.
         until = Until.KNOWN if grace_ns is None else Until.STEPS
         lay(fold, line_ns, rules, until=until)
+        if fold.line_ns < fold.passed_ns:
+            lay(fold, fold.passed_ns, rules, until=Until.STOP)
+    settle_doubts(fold)
     close_if_over(fold, hold_ns, rules)
     review(fold, hold_ns)
     forget_the_dead(fold)
@@ -149,7 +162,8 @@ def _hear(fold: Fold, report: RankReport, rules: Rules) -> None:
     if fold.line_ns is not None and known_ns < fold.line_ns:
         late_ns = min(fold.line_ns, life.reported_ns) - known_ns
         fold.book.late_ns += max(0, late_ns)
-        fill_blind(fold, life, RunState.UNOBSERVED, rules)
+        if not hear_late(fold, known_ns):
+            fill_blind(fold, life, RunState.UNOBSERVED, rules)
     if life.said_bye and life.is_alive and (life.pid is None or not life.ok):
         _end(fold, life, life.reported_ns, ok=life.ok, detail=_goodbye(life))
 
@@ -218,7 +232,8 @@ def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:
     life = fold.lives.get(seen.incarnation)
     if life is None or not life.is_alive:
         return
-    at_ns = max(seen.at_ns, life.reported_ns)
+    known_ns = life.said_bye_ns if life.said_bye else life.reported_ns
+    at_ns = max(seen.at_ns, known_ns)
     if seen.since_ns is not None:
         # It ended while we were away, and before whoever took its place began.
         later = [
@@ -231,6 +246,8 @@ def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:
         at_ns = min([at_ns, *later])
         life.ended_unseen = seen.exit_code is None and not life.said_bye
     else:
+        if at_ns - life.reported_ns <= rules.settle_ns:
+            hear_late(fold, life.reported_ns)
         extend(life, at_ns, fold.durations, rules)
     life.exit_code = seen.exit_code
     # A goodbye may be lost on its way; a status of zero says the same.
@@ -241,6 +258,7 @@ def _see_exit(fold: Fold, seen: RankExited, rules: Rules) -> None:
 
 def _end(fold: Fold, life: Life, at_ns: int, *, ok: bool, detail: str) -> None:
     life.ended_ns, life.ended_ok, life.exit_detail = at_ns, ok, detail
+    hear_late(fold, at_ns)
     fold.turns.append(Turn(at_ns, life.incarnation, begins=False))
 
 

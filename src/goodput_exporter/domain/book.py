@@ -36,6 +36,9 @@ class Book:
         recaused: GPU time whose cause was corrected, by ``"from>to"``; live states.
         pending: Booked and not written to the ledger yet.
         blind: Lately booked as down or unobserved: what late evidence may fill.
+        idle: Lately booked as idle: it may turn out to lie beyond the run's end.
+        doubted: Booked while the ranks were silent, as it is known now: what is
+            emitted over it is a restatement and no booking.
     """
 
     live: Account = field(default_factory=Account)
@@ -49,6 +52,8 @@ class Book:
     model_flops: float | None = None
     pending: list[Booking] = field(default_factory=list)
     blind: list[Segment] = field(default_factory=list)
+    idle: list[Segment] = field(default_factory=list)
+    doubted: list[Segment] = field(default_factory=list)
     late_ns: int = 0
     recaused: dict[str, int] = field(default_factory=dict)
     recauses: list[Reattribution] = field(default_factory=list)
@@ -81,8 +86,7 @@ def book(into: Book, segment: Segment) -> None:
     into.settled.add(*settled_as(segment))
     if segment.model_flops is not None:
         into.model_flops = (into.model_flops or 0.0) + segment.model_flops
-    if segment.state in BLIND:
-        _remember(into, segment)
+    remember(into, segment)
     last = into.pending[-1] if into.pending else None
     if isinstance(last, Segment) and _goes_on(last, segment):
         into.pending[-1] = _joined(last, segment)
@@ -116,8 +120,13 @@ def restate(  # noqa: PLR0913 - each is a column of the entry
     cause: Cause,
     reason: str,
     incident: int | None = None,
+    executed: Segment | None = None,
 ) -> None:
-    """Move time between states in the settled view; the live view stays."""
+    """
+    Move time between states in the settled view; the live view stays.
+
+    *executed* tells which steps the time turns out to hold, and what it is if kept.
+    """
     if gpu_ns == 0:
         return
     from_state, to_state = moved
@@ -125,11 +134,24 @@ def restate(  # noqa: PLR0913 - each is a column of the entry
     if from_state in states:
         into.settled.add(states[from_state], -gpu_ns, _cost(cause, to_state))
     if to_state in states:
-        into.settled.add(states[to_state], gpu_ns, _cost(cause, from_state))
+        state = states[to_state]
+        kept_as = state if executed is None else executed.kept_as or state
+        cost = _cost(cause, from_state) if kept_as is state else Cause.NONE
+        into.settled.add(kept_as, gpu_ns, cost)
     key = f"{from_state}>{to_state}"
     into.restated[key] = into.restated.get(key, 0) + gpu_ns
     move = Restatement(
-        at_ns, span, from_state, to_state, gpu_ns, cause, reason, incident
+        at_ns,
+        span,
+        from_state,
+        to_state,
+        gpu_ns,
+        cause,
+        reason,
+        incident,
+        None if executed is None else executed.kept_as,
+        None if executed is None else executed.first_step,
+        None if executed is None else executed.last_step,
     )
     into.pending.append(move)
     if RunState.LOST.value not in moved:
@@ -226,13 +248,22 @@ def fill(
     return moved
 
 
-def _remember(into: Book, segment: Segment) -> None:
-    last = into.blind[-1] if into.blind else None
-    if last is not None and _goes_on(last, segment):
-        into.blind[-1] = _joined(last, segment)
-    else:
-        into.blind.append(segment)
+def remember(into: Book, segment: Segment) -> None:
+    """Keep in mind what was booked in a state that late evidence may correct."""
+    if segment.state in BLIND:
+        join(into.blind, segment)
         del into.blind[:-BLIND_KEPT]
+    elif segment.state is RunState.IDLE:
+        join(into.idle, segment)
+        del into.idle[:-BLIND_KEPT]
+
+
+def join(segments: list[Segment], segment: Segment) -> None:
+    """Append a segment, or lengthen the last one that it goes on from."""
+    if segments and _goes_on(segments[-1], segment):
+        segments[-1] = _joined(segments[-1], segment)
+    else:
+        segments.append(segment)
 
 
 def _goes_on(last: Segment, segment: Segment) -> bool:

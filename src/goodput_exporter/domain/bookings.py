@@ -26,6 +26,9 @@ class Restatement:
         cause: The cause that the moved time had.
         reason: The rule of the definitions that asks for it.
         incident: The interruption that it follows from, or None.
+        kept_as: Where it turns out to be executed steps, what the settled view
+            calls it if the execution is kept; None where that is *to_state*.
+        first_step, last_step: These steps, or None.
     """
 
     at_ns: int
@@ -36,6 +39,9 @@ class Restatement:
     cause: Cause
     reason: str
     incident: int | None = None
+    kept_as: RunState | None = None
+    first_step: int | None = None
+    last_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class Reattribution:
     Args:
         at_ns: When it was decided.
         span: From the first to the last instant that it is about.
-        incident: The interruption that the time follows from, or follows from now.
+        incident: The interruption that the time follows from, or follows from now;
+            None where it turns out to follow from none.
         from_cause, to_cause: What it was booked under, and what it is due to.
         from_incident: The interruption that the time was booked under, or None.
         gpu_ns: How much of each state moves as the live view booked it, in
@@ -61,7 +68,7 @@ class Reattribution:
 
     at_ns: int
     span: Span
-    incident: int
+    incident: int | None
     from_cause: Cause
     to_cause: Cause
     from_incident: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from goodput_exporter.domain import steps as step_time
-from goodput_exporter.domain.accounting import Segment
+from goodput_exporter.domain.accounting import Segment, is_bad
 from goodput_exporter.domain.book import leave_out, note, restate
 from goodput_exporter.domain.bookings import OUTSIDE_THE_BOOK, EventKind
 from goodput_exporter.domain.fold import (
@@ -18,6 +18,7 @@ from goodput_exporter.domain.fold import (
 )
 from goodput_exporter.domain.progress import cut
 from goodput_exporter.domain.returning import count_return
+from goodput_exporter.domain.rewinding import see_again
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, RunState
@@ -58,13 +59,14 @@ def close(fold: Fold, at_ns: int, outcome: str, *, joins: str = "") -> None:
     """
     emit_steps(fold, step_time.judge(fold.steps, reference_of(fold), None))
     emit_steps(fold, step_time.end_open(fold.steps, RunState.IDLE))
-    for segment in fold.book.blind:
+    for segment in (*fold.book.blind, *fold.book.idle):
         after = segment.span.clip(Span(at_ns, max(at_ns, fold.line_ns or at_ns)))
         if after is not None:
             _put_out(fold, replace(segment, span=after))
     if outcome == "failed" and fold.progress.durable is not None:
         _lose(fold, at_ns)
     count_return(fold)
+    see_again(fold)
     fold.ended_ns, fold.outcome = at_ns, outcome
     alias = {"joins": joins} if joins else {}
     note(fold.book, at_ns, EventKind.ENDED, outcome=outcome, **alias)
@@ -82,7 +84,7 @@ def _put_out(fold: Fold, segment: Segment) -> None:
         reason="rule 15: the run was over",
         incident=segment.incident,
     )
-    number = segment.incident
+    number = segment.incident if is_bad(segment.state) else None
     incident = None if number is None else incident_of(fold, number)
     if incident is not None:
         add_to(incident.gpu_ns, segment.state, -segment.gpu_ns)

@@ -11,11 +11,18 @@ the only place that knows how many devices share a state.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goodput_exporter.domain.accounting import Segment, is_bad
-from goodput_exporter.domain.book import BLIND, Book, book, lengthen, settled_as
+from goodput_exporter.domain.book import (
+    BLIND,
+    Book,
+    book,
+    lengthen,
+    settled_as,
+)
+from goodput_exporter.domain.doubt import Doubt, Owed
 from goodput_exporter.domain.evidence import Evidence
 from goodput_exporter.domain.life import Life, Mark
 from goodput_exporter.domain.limits import Durations
@@ -32,6 +39,7 @@ from goodput_exporter.domain.runs import RunKey
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, RunState
 from goodput_exporter.domain.steps import Context, Steps, StepTime
+from goodput_exporter.domain.telling_again import doubt, tell_again
 
 REFERENCES_KEPT: Final = 8
 INCIDENTS_KEPT: Final = 128
@@ -120,18 +128,6 @@ class Interruption:
     preempted_by: str = ""
 
 
-@dataclass(slots=True)
-class Owed:
-    """Bad time of one kind since the last completed step: one may cost it yet."""
-
-    state: RunState
-    cause: Cause
-    incident: int | None
-    start_ns: int
-    end_ns: int
-    gpu_ns: int
-
-
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What an incident that the fold has forgotten cost, as the ledger says it."""
@@ -173,6 +169,10 @@ class Fold:
         is_done: The last ranks said that they are done, and it has not ended yet.
         delivered: Up to when each agent of the run has delivered.
         outdone: Inferred words that were left aside because a rank spoke.
+        doubt: Where it stood when its ranks fell silent, while they are.
+        foreseen: Incidents that pods told of, which the ranks' late word may yet
+            change; only while that is told again.
+        passed_ns: Where the line was when it last went back for a late word.
     """
 
     key: RunKey
@@ -234,6 +234,9 @@ class Fold:
     last_exit_ns: int = 0
     serial: int = 0
     outdone: int = 0
+    doubt: Doubt | None = None
+    foreseen: list[Interruption] = field(default_factory=list)
+    passed_ns: int = 0
 
 
 def observe(fold: Fold, seen: Observation) -> None:
@@ -292,11 +295,11 @@ def emit(
     Book one state over one span, with the cause that holds.
 
     The missing devices of a run that steps on are ``degraded`` beside it; where
-    nothing steps on, or nobody sees it, no device is told from another.
+    nothing steps on, or nobody sees it, no device is told from another. What was
+    booked while the ranks were silent is restated.
     """
     if span.length_ns <= 0:
         return
-    lengthen(fold.book, fold.asked, span.length_ns)
     context = context_of(fold)
     if named is not None and named.context is not None:
         context = named.context
@@ -323,18 +326,46 @@ def emit(
         bridged=span.start_ns < fold.resumed_ns,
         model_flops=flops,
     )
-    _charge(fold, segment)
-    if devices < fold.asked:
-        _charge(
-            fold,
-            Segment(
-                span,
-                RunState.DEGRADED,
-                fold.asked - devices,
-                cause_of(fold, fold.degraded_by),
-                fold.degraded_by,
-            ),
+    for part in _untold(fold, segment):
+        lengthen(fold.book, fold.asked, part.span.length_ns)
+        _charge(fold, part)
+        if fold.doubt is not None:
+            doubt(fold.book, part)
+        if devices < fold.asked:
+            _charge(
+                fold,
+                Segment(
+                    part.span,
+                    RunState.DEGRADED,
+                    fold.asked - devices,
+                    cause_of(fold, fold.degraded_by),
+                    fold.degraded_by,
+                ),
+            )
+
+
+def _untold(fold: Fold, segment: Segment) -> list[Segment]:
+    """Restate what of a segment is in the book already; return what is not."""
+    if not fold.book.doubted:
+        return [segment]
+    at_ns = max(fold.passed_ns, fold.line_ns or 0)
+    changed, spans = tell_again(fold.book, at_ns, segment)
+    for before, after in changed:
+        if is_bad(before.state):
+            _unspend(fold, before)
+        if is_bad(after.state):
+            _spend(fold, after)
+        if fold.doubt is not None:
+            doubt(fold.book, after)
+    whole, flops = segment.span.length_ns, segment.model_flops
+    return [
+        replace(
+            segment,
+            span=span,
+            model_flops=None if flops is None else flops * span.length_ns / whole,
         )
+        for span in spans
+    ]
 
 
 def emit_steps(fold: Fold, named: Iterable[StepTime]) -> None:
@@ -360,7 +391,7 @@ def cause_of(fold: Fold, incident: int | None) -> Cause:
 
 def incident_of(fold: Fold, number: int) -> Interruption | None:
     """Return an incident by its number, if it is recent enough to be kept."""
-    for incident in reversed(fold.incidents):
+    for incident in (*fold.foreseen, *reversed(fold.incidents)):
         if incident.number == number:
             return incident
     return None
@@ -369,6 +400,10 @@ def incident_of(fold: Fold, number: int) -> Interruption | None:
 def _charge(fold: Fold, segment: Segment) -> None:
     """Book a segment, as its incident's cost or as what one may cost yet."""
     book(fold.book, segment)
+    _spend(fold, segment)
+
+
+def _spend(fold: Fold, segment: Segment) -> None:
     number = segment.incident
     incident = None if number is None else incident_of(fold, number)
     if incident is not None:
@@ -380,11 +415,23 @@ def _charge(fold: Fold, segment: Segment) -> None:
         _owe(fold, segment)
 
 
+def _unspend(fold: Fold, segment: Segment) -> None:
+    """Take back what a segment was charged with that turns out to be another."""
+    number = segment.incident
+    incident = None if number is None else incident_of(fold, number)
+    if incident is not None:
+        add_to(incident.gpu_ns, segment.state, -segment.gpu_ns)
+        state, gpu_ns, _ = settled_as(segment)
+        if state is segment.state:
+            add_to(incident.settled_ns, state, -gpu_ns)
+
+
 def _owe(fold: Fold, segment: Segment) -> None:
     span, whose = segment.span, (segment.state, segment.cause, segment.incident)
     for owed in fold.since_step:
         if (owed.state, owed.cause, owed.incident) == whose:
             owed.gpu_ns += segment.gpu_ns
+            owed.start_ns = min(owed.start_ns, span.start_ns)
             owed.end_ns = max(owed.end_ns, span.end_ns)
             return
     fold.since_step.append(Owed(*whose, span.start_ns, span.end_ns, segment.gpu_ns))

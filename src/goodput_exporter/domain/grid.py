@@ -190,13 +190,26 @@ def _lay_phases(fold: Fold, content: Mix, start_ns: int) -> int:
 
 
 def take_waiting(fold: Fold, until_ns: int) -> list[Waiting]:
-    """Take the marks up to an instant, in the order of their instants."""
+    """
+    Take the marks up to an instant, in the order of their instants.
+
+    Those of a rank that begins at that instant come after its beginning.
+    """
     if not fold.waiting:
         return []
     fold.waiting.sort(key=_ORDER)
     count = bisect_right(fold.waiting, until_ns, key=_INSTANT)
     taken, fold.waiting = fold.waiting[:count], fold.waiting[count:]
+    early = [waiting for waiting in taken if not _has_begun(fold, waiting)]
+    if early:
+        fold.waiting = [*early, *fold.waiting]
+        taken = [waiting for waiting in taken if _has_begun(fold, waiting)]
     return taken
+
+
+def _has_begun(fold: Fold, waiting: Waiting) -> bool:
+    life = fold.lives.get(waiting.incarnation)
+    return life is None or life.has_begun
 
 
 def drop_before(fold: Fold, line_ns: int) -> None:

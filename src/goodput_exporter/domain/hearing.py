@@ -45,7 +45,7 @@ def hear(
     life.up_ns = report.up_ns
     life.reported_ns = position_ns
     life.cum_ns = report.cum_ns
-    life.said_bye = report.is_bye
+    life.said_bye, life.said_bye_ns = report.is_bye, position_ns
     life.ok = report.is_bye and report.ok
     life.pid = report.pid if report.pid is not None else life.pid
     if report.world_size > 0:

@@ -57,7 +57,9 @@ class Life:
 
     Args:
         started_ns: When it began, from its own age in its first report.
-        reported_ns: Position of its last report: nothing later is known of it.
+        reported_ns: Position of its last report: nothing later is known of it. After
+            a goodbye it goes on as if it were idle, until its end is seen.
+        said_bye_ns: Position of its goodbye.
         stretch_ns: Since when it is in *phase* without a break.
         ended_ns: When it was gone; None while it lives.
         has_begun: The run's line has passed its start.
@@ -90,6 +92,7 @@ class Life:
     saved: int | None = None
     durable: int | None = None
     said_bye: bool = False
+    said_bye_ns: int = 0
     ok: bool = False
     ended_ns: int | None = None
     ended_ok: bool = False

@@ -19,6 +19,7 @@ from goodput_exporter.domain.outage import (
     outage_state,
     quiet_state,
 )
+from goodput_exporter.domain.rewinding import unbooked, unnamed
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import NS_PER_SECOND, Span
 from goodput_exporter.domain.states import (
@@ -94,16 +95,15 @@ def tail_of(fold: Fold, now_ns: int, rules: Rules, silence_ns: int) -> Tail:
 
 
 def _unnamed_ns(fold: Fold) -> int:
-    held = sum(span.length_ns for step in fold.steps.held for span in step.spans)
-    return held + fold.steps.open_ns
+    return sum(span.length_ns for span in unbooked(fold, unnamed(fold)))
 
 
 def _foreseen(fold: Fold, now_ns: int, rules: Rules, silence_ns: int) -> list[Segment]:
     found: list[Segment] = []
     for held in fold.steps.held:
         state = RunState.RECOMPUTING if held.redone else RunState.PRODUCTIVE
-        found += _segments(fold, held.spans, state)
-    found += _segments(fold, fold.steps.open, _step_state(fold))
+        found += _segments(fold, unbooked(fold, held.spans), state)
+    found += _segments(fold, unbooked(fold, fold.steps.open), _step_state(fold))
     return found + _undecided(fold, now_ns, rules, silence_ns)
 
 

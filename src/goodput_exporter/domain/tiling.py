@@ -20,6 +20,7 @@ from goodput_exporter.domain.outage import (
     quiet_state,
 )
 from goodput_exporter.domain.returning import count_return
+from goodput_exporter.domain.rewinding import lose_sight, see_again
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Phase, RunState
@@ -48,6 +49,7 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, until: Until) -> None:
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
     elif any(_lives_at(fold, life, fold.line_ns) for life in fold.lives.values()):
+        lose_sight(fold)
         _cover(fold, stop_ns, RunState.UNOBSERVED)
     elif fold.placed is not None:
         _quiet(fold, stop_ns, rules, hard=hard)
@@ -70,6 +72,7 @@ def _lay_crew(
     fold: Fold, members: list[Life], stop_ns: int, rules: Rules, *, until: Until
 ) -> None:
     """Lay windows while two ranks speak, and what the last of them says alone."""
+    see_again(fold)
     last_but_one_ns = min(sorted(life.reported_ns for life in members)[-2:])
     if last_but_one_ns >= stop_ns:
         lay_windows(fold, members, stop_ns, rules, until=until)
@@ -80,11 +83,13 @@ def _lay_crew(
         last = max(members, key=lambda life: life.reported_ns)
         _lay_rank(fold, last, heard_ns, rules)
     # Beyond the last word of all of them, nobody saw anything.
+    lose_sight(fold)
     _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
 def _quiet(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
     """No rank is there: containers start up, or nobody tells what they do."""
+    lose_sight(fold)
     state, line_ns = quiet_state(fold), fold.line_ns or 0
     limit_ns = rules.stall_floors_ns[Phase.INIT]
     begun_ns = 0 if fold.placed is None else fold.placed.at_ns
@@ -150,6 +155,10 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             fold.waiting = [*taken[place + 1 :], *fold.waiting]
             lay(fold, stop_ns, rules, until=Until.STOP)
             return
+    if taken or _members(fold, stop_ns):
+        see_again(fold)
+    else:
+        lose_sight(fold)
     _cover(fold, stop_ns, outage_state(fold))
     drop_before(fold, stop_ns)
 
@@ -182,6 +191,7 @@ def _survivors(fold: Fold, at_ns: int) -> int:
 
 def _lay_rank(fold: Fold, life: Life, stop_ns: int, rules: Rules) -> None:
     """One reporting rank: its own order of phases is kept."""
+    see_again(fold)
     for waiting in take_waiting(fold, stop_ns):
         line_ns = fold.line_ns or 0
         if waiting.mark.count > 1 and waiting.since_ns > line_ns:
@@ -190,8 +200,10 @@ def _lay_rank(fold: Fold, life: Life, stop_ns: int, rules: Rules) -> None:
             check_stall(fold, rules)
         _lay_pieces(fold, life, waiting.at_ns)
         apply(fold, waiting, rules)
-    _lay_pieces(fold, life, stop_ns)
+    _lay_pieces(fold, life, min(stop_ns, life.reported_ns))
     check_stall(fold, rules)
+    lose_sight(fold)
+    _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
 def _lay_pieces(fold: Fold, life: Life, until_ns: int) -> None:

@@ -34,6 +34,7 @@ from goodput_exporter.domain.returning import (
     count_return,
     returned,
 )
+from goodput_exporter.domain.rewinding import foreseen
 from goodput_exporter.domain.settings import Rules
 from goodput_exporter.domain.spans import Span
 from goodput_exporter.domain.states import Cause, How, Phase, RunState
@@ -262,6 +263,10 @@ def interrupt(
         fold, step_time.judge(fold.steps, reference_of(fold), rules.reference_step_ns)
     )
     count_return(fold)
+    known = foreseen(fold, incident.detected_ns)
+    if known is not None:
+        _tell_again(fold, known, incident)
+        return
     fold.interruptions += 1
     incident.number = fold.interruptions
     # What befell a node before the run came there is another run's story.
@@ -272,12 +277,7 @@ def interrupt(
     incident.evidence = words_of(incident, verdict)
     incident.preempted_by = verdict.by
     del fold.incidents[: -INCIDENTS_KEPT + 1]
-    fold.incidents.append(incident)
-    fold.recovering = True
-    fold.steps_since_end = 0
-    fold.stepping_on = False
-    emit_steps(fold, step_time.end_open(fold.steps, RunState.INTERRUPTED))
-    fold.active = None
+    _suffer(fold, incident)
     adopt(fold, incident, incident.detected_ns)
     note(
         fold.book,
@@ -293,6 +293,27 @@ def interrupt(
         first_node=first_node_of(incident, verdict) or None,
         preempted_by=incident.preempted_by or None,
     )
+
+
+def _suffer(fold: Fold, incident: Interruption) -> None:
+    """Let time be an incident's cost from here on, and what it has cut short."""
+    fold.incidents.append(incident)
+    fold.recovering = True
+    fold.steps_since_end = 0
+    fold.stepping_on = False
+    emit_steps(fold, step_time.end_open(fold.steps, RunState.INTERRUPTED))
+    fold.active = None
+
+
+def _tell_again(fold: Fold, known: Interruption, told: Interruption) -> None:
+    """Add what the ranks say of an incident that their pods have told of before."""
+    known.began_ns = min(known.began_ns, told.began_ns)
+    known.detected_ns = min(known.detected_ns, told.detected_ns)
+    known.said += [words for words in told.said if words not in known.said]
+    known.ending = known.ending or told.ending
+    known.returned_ns = None
+    fold.has_news = True
+    _suffer(fold, known)
 
 
 def _is_overdue(fold: Fold, life: Life, rules: Rules) -> bool:

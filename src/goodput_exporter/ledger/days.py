@@ -136,6 +136,8 @@ def add(amounts: Amounts, booking: Booking) -> None:
                 if state != OUTSIDE_THE_BOOK:
                     name = part, state, booking.cause.value
                     _move(amounts, booking.span, name, sign * booking.gpu_ns)
+            if booking.kept_as is not None:
+                _keep(amounts, booking, booking.kept_as)
         case Reattribution():
             for state, part, gpu_ns in _reattributed(booking):
                 for cause, sign in ((booking.from_cause, -1), (booking.to_cause, 1)):
@@ -184,6 +186,15 @@ def _add_length(amounts: Amounts, kind: _Kind, length_ns: int) -> None:
         for name, sign in ((state.value, -1), (kept_as.value, 1)):
             kept = day, Part.KEPT.value, name, cause.value, devices
             amounts[kept] = amounts.get(kept, 0) + sign * length_ns
+
+
+def _keep(amounts: Amounts, moved: Restatement, kept_as: RunState) -> None:
+    """Let hindsight call executed steps what they are if they are kept."""
+    if moved.to_state != kept_as.value:
+        live = Part.HINDSIGHT, moved.to_state, moved.cause.value
+        kept = Part.HINDSIGHT, kept_as.value, Cause.NONE.value
+        _move(amounts, moved.span, live, -moved.gpu_ns)
+        _move(amounts, moved.span, kept, moved.gpu_ns)
 
 
 def _add_loss(amounts: Amounts, restored: RunEvent) -> None:

@@ -157,6 +157,10 @@ def _restatement_row(key: RunKey, moved: Restatement) -> Row:
         "reason": moved.reason,
         "incident": moved.incident,
     }
+    if moved.kept_as is not None:
+        detail["kept_as"] = moved.kept_as.value
+    if moved.last_step is not None:
+        detail["first_step"], detail["last_step"] = moved.first_step, moved.last_step
     return _row("restatement", span, moved.cause.value, _json(key, moved, detail))
 
 
@@ -242,6 +246,7 @@ def _restated(row: Sequence[Any]) -> Restatement | Reattribution:
 
 
 def _restatement(row: Sequence[Any], detail: dict[str, Any]) -> Restatement:
+    kept_as = detail.get("kept_as")
     return Restatement(
         at_ns=detail["at_ns"],
         span=Span(row[1], row[2]),
@@ -251,6 +256,9 @@ def _restatement(row: Sequence[Any], detail: dict[str, Any]) -> Restatement:
         cause=Cause(row[5]),
         reason=detail["reason"],
         incident=detail.get("incident"),
+        kept_as=None if kept_as is None else RunState(kept_as),
+        first_step=detail.get("first_step"),
+        last_step=detail.get("last_step"),
     )
 
 
