@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from goodput_exporter.sources.kubernetes.access import explicit
+from goodput_exporter.sources.kubernetes.access import Access, explicit
 from goodput_exporter.sources.kubernetes.changes import Change, ChangeQueue, Verb
 from goodput_exporter.sources.kubernetes.client import ApiServer
 from goodput_exporter.sources.kubernetes.kinds import PODS, Kind
@@ -44,22 +44,24 @@ class Follower:
         server: The API server.
         kind: What to follow.
         token_file: Who it is; None for nobody.
+        access: Another way in, in place of both.
         waits: Time limits.
         bound: Of the queue.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a story may choose, each by its name
         self,
         server: KubeServer,
         kind: Kind[Any] = PODS,
         *,
         token_file: Path | None = None,
+        access: Access | None = None,
         waits: Waits = SHORT,
         bound: int = 1000,
     ) -> None:
         self._server, self._path = server, kind.path(kind.versions[0])
         self.queue = ChangeQueue(bound)
-        api = ApiServer(explicit(server.url, token_file), waits)
+        api = ApiServer(access or explicit(server.url, token_file), waits)
         self.reflector = Reflector(
             api,
             kind,
