@@ -23,6 +23,8 @@ from goodput_exporter.wire.frames import (
 from goodput_exporter.wire.kinds import Observation
 
 MOST_OFFSET_NS: Final = 2**61
+MOST_SHUT_BYTES: Final = 8_192
+"""Of a batch that waits as it came; some ten thousand of them may."""
 OF_NODES: Final = frozenset({"node", "gpu"})
 """What evidence is about when its subject names a node next."""
 
@@ -71,9 +73,9 @@ class Letter:
     One batch as it came, read when it is opened.
 
     What a thousand agents push in a second would lie about as a hundred thousand
-    objects until the tick. So a batch that says how many observations it holds stays
-    what it is, some hundred bytes, until the tick that books it. Any other one is
-    opened at once, for what waits is bounded by its number.
+    objects until the tick. So a small batch that says how many observations it holds
+    stays what it is until the tick that books it. Any other one is opened at once, for
+    what waits is bounded by its number.
 
     Args:
         frame: The batch.
@@ -89,7 +91,7 @@ class Letter:
         self.frame = frame
         self.shift_ns = shift_ns
         self.reading: Reading | None = None
-        if frame.header.count is None:
+        if frame.header.count is None or len(frame.body) > MOST_SHUT_BYTES:
             self.open()
 
     @property

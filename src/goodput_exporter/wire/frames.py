@@ -77,7 +77,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             the batch was made; None before the first answer.
         size: Bytes of the tables, unpacked. *packing*: how they are packed, if so.
         crc: The checksum (CRC-32) of tables that are not packed; zlib has its own.
-        count: Of observations in such tables, for who reads them later.
+        count: Of observations, at most, for who reads them later; older agents do not
+            say it.
     """
 
     agent: Name
@@ -89,7 +90,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
     packing: Literal["zlib", "none"] = "zlib"
     crc: Checksum | None = None
-    count: Annotated[int, Meta(ge=0, le=MOST_PLAIN_BYTES)] | None = None
+    count: Size | None = None
 
     @property
     def sender(self) -> str:
@@ -146,7 +147,7 @@ def encode_frame(  # noqa: PLR0913 - a header's fields, each named at the call
             size=len(tables),
             packing="none" if is_plain else "zlib",
             crc=zlib.crc32(body) if is_plain else None,
-            count=len(observations) if is_plain else None,
+            count=len(observations),
         )
     )
     version = PLAIN_VERSION if is_plain else VERSION
