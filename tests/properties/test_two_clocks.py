@@ -71,7 +71,7 @@ def test_an_agent_that_stays_away_is_waited_for_no_longer_than_that() -> None:
     assert sum(unseen(life)) > 0
 
 
-@settings(max_examples=8)  # each of them is the life of a minute under three leaders
+@settings(max_examples=5)  # each of them is the life of a minute under three leaders
 @given(
     clocks_ns,
     clocks_ns,
