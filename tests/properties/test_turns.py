@@ -20,6 +20,7 @@ from tests.fakes.ranks import ns
 from tests.fakes.stories import START_S
 
 RUNS, MOST_RUNS, TICKS = 3, 45, 2 * ROUND
+TICK_S = 2.0
 News = list[frozenset[int]]
 """By tick, the runs that were told something."""
 
@@ -82,7 +83,7 @@ def lived(seen: list[Observation], ends_s: float, at_once: int) -> Office:
 
     In the end all are looked at from one instant: who is down goes on to be.
     """
-    office = Office(at_once=at_once).watch(seen, ends_s + 80)
+    office = Office(at_once=at_once).watch(seen, ends_s + 80, tick_s=TICK_S)
     for _ in range(RUNS):
         office.books.tick(office.now_ns)
     return office
@@ -97,7 +98,7 @@ def books(office: Office, number: int) -> tuple[Account, Account, int, int]:
     return account, fold.book.settled, fold.interruptions, fold.steps_first
 
 
-@settings(max_examples=5)  # each is two lives of three runs, some minutes long
+@settings(max_examples=4)  # each is two lives of three runs, some minutes long
 @given(
     st.lists(
         histories(most_ranks=2, silences=False, hangs=False),
