@@ -149,7 +149,9 @@ def _lives(raw: Fields, bound_ns: int, seen_ns: int) -> list[Since[PodWord]]:
     states = [fields(each, "state") for each in containers]
     starts = [_date(state, "running", "startedAt", seen_ns) for state in states]
     began = [at_ns for at_ns in starts if at_ns is not None]
-    if states and len(began) == len(states):
+    # One of several that is done leaves the pod to the others.
+    done = sum(whole(state, "terminated", "exitCode") == 0 for state in states)
+    if began and len(began) + done == len(states):
         life = " ".join(sorted(text(each, "containerID") for each in containers))
         word = PodWord(PodStage.RUNNING, "", life)
         told.append(Since(max(bound_ns, *began), word))
@@ -190,7 +192,7 @@ def _ended(
         return []
     failed = [one for one in ended if whole(one, "exitCode") != 0]
     if not failed and len(ended) < len(states):
-        return []  # one of several containers is done, and the others go on
+        return []  # one of several is done, and another does not run yet, or again
     pick = min if failed else max
     deciding = pick(
         failed or ended, key=lambda one: instant_ns(one, "finishedAt") or seen_ns

@@ -9,7 +9,6 @@ import pytest
 from goodput_exporter.domain.evidence import Kind
 from goodput_exporter.domain.placement import Ended, Placement, Stage
 from goodput_exporter.domain.runs import RunKey
-from goodput_exporter.sources.workloads.owners import Owners, Ref
 from goodput_exporter.sources.workloads.tracker import Tracker
 from tests.fakes.cluster import (
     Pod,
@@ -271,16 +270,3 @@ def test_after_a_restart_a_run_that_had_ended_is_not_begun_again() -> None:
     tracker.listed(ns(70))
 
     assert story.wait(101).placements == []
-
-
-def test_owners_that_own_each_other_are_told_once_each() -> None:
-    """No controller makes such a thing; a person's manifest may."""
-    first = Ref("g", "K", "first", "1", "ml")
-    second = Ref("g", "K", "second", "2", "ml")
-    owners = Owners()
-    for ref, above in ((first, second), (second, first)):
-        row = {"apiVersion": "g/v1", "kind": "K", "name": above.name, "uid": above.uid}
-        owners.put(ref, {"metadata": {"ownerReferences": [row]}})
-
-    assert owners.chain(first) == [first, second]
-    assert owners.chain(second) == [second, first]
