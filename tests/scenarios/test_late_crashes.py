@@ -161,28 +161,39 @@ def test_two_crashes_in_one_silence_are_two() -> None:
     assert books_close(late)
 
 
-@pytest.mark.parametrize("cut", [CutOff(60, 280), CutOff(120, 280, pushes=3)], ids=str)
+@pytest.mark.parametrize(
+    "cut",
+    [
+        CutOff(60, 300),
+        CutOff(120, 300, pushes=3),
+        CutOff(60, 300, pushes=9),  # the last of the first ends comes one push later
+    ],
+    ids=str,
+)
 def test_a_crew_that_crashed_unheard_is_booked_as_if_heard(cut: CutOff) -> None:
-    """Four ranks, killed within seconds of each other, are one interruption."""
-    before = crew(4)
-    init_until(before, 5)
-    in_step(before, 0, 9, each=10)
-    for rank in before:
-        rank.cut(5)
-    after = crew(4, life=2, begins_s=140)
-    init_until(after, 150)
-    in_step(after, 0, 19, each=10)
-    leave(after)
-    deaths = [death(rank, after_s=rank.rank) for rank in before]
-    seen = told([*before, *after], [*deaths, *(death(rank, 0) for rank in after)])
+    """Four ranks, killed within seconds of each other, are one interruption; twice."""
+    first, second = crew(4), crew(4, life=2, begins_s=140)
+    init_until(first, 5)
+    in_step(first, 0, 9, each=10)
+    init_until(second, 150)
+    in_step(second, 0, 1, each=10)
+    for rank in (*first, *second):
+        rank.cut(5 + rank.rank * 1.5)
+    third = crew(4, life=3, begins_s=200)
+    init_until(third, 210)
+    in_step(third, 0, 19, each=10)
+    leave(third)
+    deaths = [death(rank) for rank in (*first, *second)]
+    deaths += [death(rank, 0) for rank in third]
+    seen = told([*first, *second, *third], deaths)
 
-    prompt = watched(arriving(seen), 420, PINNED)
-    late = watched(arriving(seen, cut), 420, PINNED)
+    prompt = watched(arriving(seen), 480, PINNED)
+    late = watched(arriving(seen, cut), 480, PINNED)
 
     assert nonzero(late.settled()) == nonzero(prompt.settled())
     assert cost(late) == cost(prompt)
-    assert late.fold.interruptions == 1
-    assert late.fold.steps_redone == 10
+    assert late.fold.interruptions == 2
+    assert late.fold.steps_redone == prompt.fold.steps_redone
     assert books_close(late)
 
 

@@ -155,10 +155,12 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
             fold.waiting = [*taken[place + 1 :], *fold.waiting]
             lay(fold, stop_ns, rules, until=Until.STOP)
             return
-    if taken or _members(fold, stop_ns):
+    said_ns = [life.reported_ns for life in _members(fold, stop_ns)]
+    said_ns += [waiting.at_ns for waiting in taken]
+    if said_ns:
         see_again(fold)
-    else:
-        lose_sight(fold)
+        _cover(fold, min(stop_ns, max(said_ns)), outage_state(fold))
+    lose_sight(fold)
     _cover(fold, stop_ns, outage_state(fold))
     drop_before(fold, stop_ns)
 
