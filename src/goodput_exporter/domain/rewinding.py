@@ -16,9 +16,9 @@ DOUBTED_KEPT: Final = 256
 """Segments that may be booked in one silence and still be told again."""
 
 
-def lose_sight(fold: Fold) -> None:
-    """Note where the run stands: from its line on, its ranks say nothing."""
-    if fold.doubt is not None or fold.line_ns is None:
+def lose_sight(fold: Fold, until_ns: int) -> None:
+    """Note where the run stands: from its line to *until_ns* its ranks say nothing."""
+    if fold.doubt is not None or fold.line_ns is None or fold.line_ns >= until_ns:
         return
     fold.doubt = Doubt(
         fold.line_ns,

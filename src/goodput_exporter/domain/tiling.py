@@ -49,7 +49,7 @@ def lay(fold: Fold, stop_ns: int, rules: Rules, *, until: Until) -> None:
     elif members:
         _lay_rank(fold, members[0], stop_ns, rules)
     elif any(_lives_at(fold, life, fold.line_ns) for life in fold.lives.values()):
-        lose_sight(fold)
+        lose_sight(fold, stop_ns)
         _cover(fold, stop_ns, RunState.UNOBSERVED)
     elif fold.placed is not None:
         _quiet(fold, stop_ns, rules, hard=hard)
@@ -83,13 +83,13 @@ def _lay_crew(
         last = max(members, key=lambda life: life.reported_ns)
         _lay_rank(fold, last, heard_ns, rules)
     # Beyond the last word of all of them, nobody saw anything.
-    lose_sight(fold)
+    lose_sight(fold, stop_ns)
     _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
 def _quiet(fold: Fold, stop_ns: int, rules: Rules, *, hard: bool) -> None:
     """No rank is there: containers start up, or nobody tells what they do."""
-    lose_sight(fold)
+    lose_sight(fold, stop_ns)
     state, line_ns = quiet_state(fold), fold.line_ns or 0
     limit_ns = rules.stall_floors_ns[Phase.INIT]
     begun_ns = 0 if fold.placed is None else fold.placed.at_ns
@@ -160,7 +160,7 @@ def _outage(fold: Fold, stop_ns: int, rules: Rules) -> None:
     if said_ns:
         see_again(fold)
         _cover(fold, min(stop_ns, max(said_ns)), outage_state(fold))
-    lose_sight(fold)
+    lose_sight(fold, stop_ns)
     _cover(fold, stop_ns, outage_state(fold))
     drop_before(fold, stop_ns)
 
@@ -204,7 +204,7 @@ def _lay_rank(fold: Fold, life: Life, stop_ns: int, rules: Rules) -> None:
         apply(fold, waiting, rules)
     _lay_pieces(fold, life, min(stop_ns, life.reported_ns))
     check_stall(fold, rules)
-    lose_sight(fold)
+    lose_sight(fold, stop_ns)
     _cover(fold, stop_ns, RunState.UNOBSERVED)
 
 
