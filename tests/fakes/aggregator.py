@@ -205,7 +205,12 @@ class DirectCourier:
 
 
 @contextmanager
-def serving(app: App, port: int = 0, engine: Engine | None = None) -> Iterator[int]:
+def serving(
+    app: App,
+    port: int = 0,
+    engine: Engine | None = None,
+    keep_alive_seconds: int = KEEP_ALIVE_SECONDS,
+) -> Iterator[int]:
     """Serve an application on loopback, as the aggregator does; give its port."""
     engine = engine or compiled()
     ready = threading.Event()
@@ -217,7 +222,7 @@ def serving(app: App, port: int = 0, engine: Engine | None = None) -> Iterator[i
         loop=engine.loop,
         http=engine.http,
         ws="none",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=keep_alive_seconds,
     )
     server = _Server(config, ready.set)
     listening = socket.socket()

@@ -143,8 +143,7 @@ class Ingest:
         """Return what became of the first batches, up to one that is still open."""
         outcomes: list[Outcome] = []
         for each in pending:
-            outcome = self._intake.settled(each)
-            if outcome is None:
+            if not each.is_settled:
                 break
-            outcomes.append(outcome)
+            outcomes.append(self._intake.outcome(each))
         return outcomes

@@ -49,14 +49,15 @@ class Push(NamedTuple):
     received_ns: int
     answer: Answer
 
-    def settle(self, _: bool) -> None:  # noqa: FBT001 - as Told has it
+    def settle(self, is_committed: bool) -> None:  # noqa: FBT001 - as Told has it
         """Answer, now that its commit came or will not come."""
-        intake, outcome = self.intake, self.intake.settled(self.pending)
+        intake = self.intake
         intake.let_go(self.length)
-        if outcome is None:
-            self.answer(intake.refused(intake.uncommitted(), self.caller))
+        if is_committed:
+            outcomes = [intake.outcome(self.pending)]
+            self.answer(intake.taken(outcomes, "", self.length, self.received_ns))
         else:
-            self.answer(intake.taken([outcome], "", self.length, self.received_ns))
+            self.answer(intake.refused(intake.uncommitted(), self.caller))
 
 
 class AtOnce:

@@ -153,10 +153,8 @@ class Intake:
             return Pending(letter)
         return Pending(letter, self._take(letter))
 
-    def settled(self, pending: Pending) -> Outcome | None:
-        """Count a batch and return what became of it; None while that is open."""
-        if not pending.is_settled:
-            return None
+    def outcome(self, pending: Pending) -> Outcome:
+        """Count a batch that is settled, and return what became of it."""
         letter = pending.letter
         self._counts.observations += letter.count
         if letter.reading is not None:

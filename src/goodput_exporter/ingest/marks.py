@@ -34,8 +34,9 @@ class Mark:
 
     def has(self, sequence: int) -> bool:
         """Tell whether a batch was taken, or its gap has been given up."""
-        in_hole = any(start <= sequence < end for start, end in self.holes)
-        return sequence <= self.high and not in_hole
+        if sequence > self.high:
+            return False
+        return not any(start <= sequence < end for start, end in self.holes)
 
     def with_taken(self, sequence: int) -> Mark:
         """Return the mark after one more batch, which it does not have yet."""
@@ -52,7 +53,10 @@ Marks = tuple[Mark, ...]
 
 def mark_of(marks: Marks, epoch: str) -> Mark:
     """Return the mark of an epoch, a fresh one if it is new."""
-    return next((mark for mark in marks if mark.epoch == epoch), Mark(epoch))
+    for mark in marks:
+        if mark.epoch == epoch:
+            return mark
+    return Mark(epoch)
 
 
 def with_mark(marks: Marks, mark: Mark) -> Marks:

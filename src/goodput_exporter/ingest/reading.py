@@ -126,18 +126,19 @@ def read(frame: Frame, shift_ns: int) -> Reading:
     own = found.observations
     if not SAYING.isdisjoint(map(type, own)):
         own = [each for each in own if is_own(header, each)]
+    delivery = Delivery(header.node, header.agent, header.epoch, header.sequence, own)
+    foreign = len(found.observations) - len(own)
+    if not foreign and not found.skipped.detail:
+        return Reading(delivery, Outcome(header.epoch, header.sequence, "applied"))
     skipped = {
         "kinds": found.skipped.kinds,
         "fields": found.skipped.fields,
         "rows": found.skipped.rows,
-        "foreign": len(found.observations) - len(own),
+        "foreign": foreign,
     }
+    detail = found.skipped.detail or f"an observation is not of {header.sender}"
     count = sum(skipped.values())
-    detail = found.skipped.detail
-    if count and not detail:
-        detail = f"an observation is not of {header.sender}"
     outcome = Outcome(header.epoch, header.sequence, "applied", detail, count)
-    delivery = Delivery(header.node, header.agent, header.epoch, header.sequence, own)
     return Reading(delivery, outcome, skipped)
 
 

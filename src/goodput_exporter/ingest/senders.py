@@ -5,20 +5,19 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 ADDRESSES_KEPT: Final = 1_024
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """
     What a request says of the one who sent it.
 
@@ -30,7 +29,7 @@ class Caller:
 
     address: str | None
     authorization: str = ""
-    extensions: Mapping[str, object] = field(default_factory=dict)
+    extensions: Mapping[str, object] = MappingProxyType({})
 
     @property
     def bearer(self) -> str:

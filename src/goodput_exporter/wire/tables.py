@@ -9,7 +9,7 @@ knows. What cannot be read costs itself only, and is counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -62,12 +62,11 @@ class Skipped:
         self.detail = self.detail or detail
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """Observations in the order in which they were sent, and what was left out."""
 
     observations: list[Observation]
-    skipped: Skipped = field(default_factory=Skipped)
+    skipped: Skipped
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -125,10 +124,11 @@ def decode_tables(data: bytes, *, shift_ns: int = 0) -> Read:
     except UNREADABLE as exc:
         msg = f"{len(data)} bytes are no tables of observations: {exc}"
         raise BadInputError(msg) from exc
-    read = Read([])
+    found: list[Observation] = []
+    skipped = Skipped()
     for table in tables:
-        read.observations.extend(_observations(table, shift_ns, read.skipped))
-    return read
+        found += _observations(table, shift_ns, skipped)
+    return Read(found, skipped)
 
 
 def _observations(

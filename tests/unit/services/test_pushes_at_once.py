@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -71,6 +72,10 @@ class Connection:
         while len(body) < int(said["content-length"]):
             body += self._socket.recv(int(said["content-length"]) - len(body))
         return int(line.split()[1]), said, body
+
+    def has_news(self) -> bool:
+        """Tell whether something came, or the end."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def is_over(self) -> bool:
         """Wait for the other side to end it; false if it says something."""
@@ -239,6 +244,33 @@ def test_a_sender_that_hangs_up_does_not_keep_others_from_their_answer() -> None
         there.close()
 
     assert desk.inbox.applied == 2
+
+
+def test_a_connection_without_pushes_ends_and_one_with_pushes_does_not() -> None:
+    """One timer looks after each, and does not begin anew with every push."""
+    desk = Desk()
+    engine = compiled(desk.ingest.at_once)
+    with (
+        serving(desk.app, engine=engine, keep_alive_seconds=1) as port,
+        committing(desk.inbox, desk.books),
+        closing(Connection(port)) as busy,
+        closing(Connection(port)) as idle,
+    ):
+        statuses: list[int] = []
+
+        def push() -> bool:
+            busy.say(asked(batch(len(statuses) + 1)))
+            statuses.append(busy.answer()[0])
+            return idle.has_news()
+
+        idle.say(asked(batch()))
+        assert idle.answer()[0] == 200
+        until(push)
+
+        assert idle.is_over()
+        push()
+    assert set(statuses) == {200}
+    assert len(statuses) > 1
 
 
 def test_a_server_that_ends_answers_what_it_has_taken() -> None:
